@@ -1,0 +1,32 @@
+"""The command line: `mendline …`. One line and an exit code for every error: 1 refused, 2 usage, 3 later."""
+
+import sys
+
+import typer
+
+from app.commands import diagnosis, incidents, operate, serve
+from app.foundation.errors import MendlineError, Unavailable
+
+app = typer.Typer(
+    name="mendline",
+    help="From an error event to a verified repair.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for module in (serve, diagnosis, incidents, operate):
+    module.install(app)
+
+
+def main() -> None:
+    """Runs a command and turns our errors into a line on standard error."""
+    try:
+        app()
+    except Unavailable as error:
+        print(f"mendline: {error.says}", file=sys.stderr)  # noqa: T201
+        sys.exit(3)
+    except MendlineError as error:
+        print(f"mendline: {error.says}", file=sys.stderr)  # noqa: T201
+        for place, says in error.places:
+            print(f"  {place}: {says}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)

@@ -1,0 +1,158 @@
+"""diagnose, eval, knowledge, runbook: asking what it knows."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from app.commands.shown import as_json, console, quiet
+from app.diagnosis.diagnosis import Symptom
+from app.foundation import logging
+from app.foundation.errors import Invalid
+from app.settings import read_settings
+
+eval_app = typer.Typer(help="Measure the brain.", no_args_is_help=True)
+runbook_app = typer.Typer(help="Runbooks.", no_args_is_help=True)
+knowledge_app = typer.Typer(help="What is known.", no_args_is_help=True)
+
+
+def install(app: typer.Typer) -> None:
+    app.command()(diagnose)
+    app.add_typer(eval_app, name="eval")
+    app.add_typer(runbook_app, name="runbook")
+    app.add_typer(knowledge_app, name="knowledge")
+
+
+def diagnose(
+    text: Annotated[str, typer.Argument(help="The message; `-` reads standard input.")],
+    as_json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what kind of failure a message tells of, how sure that is, and why. Stores nothing."""
+    from app.commands.story import show_diagnosis
+    from app.intake.redact import redact
+    from app.wiring import build_brain, open_store
+
+    if text == "-":
+        text = sys.stdin.read()
+    if not text.strip():
+        raise Invalid("the message is empty")
+    logging.configure(json=False, level="WARNING")
+    with quiet.status("loading") as status:
+        brain, _ = build_brain(open_store(read_settings()), lambda says: status.update(says))
+    diagnosis = brain.diagnose(Symptom(message=redact(text)))
+    if as_json_:
+        as_json(diagnosis.model_dump(mode="json"))
+    else:
+        show_diagnosis(console, diagnosis)
+
+
+@eval_app.command("run")
+def eval_run(
+    file: Annotated[Path, typer.Argument(help="Rows {id, text, label}, one JSON object a line.")],
+    train: Annotated[
+        Path | None, typer.Option(help="Use these rows as the only cases, their labels as types.")
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Write {id, label, confidence, abstained} here.")
+    ] = None,
+    as_json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Diagnose every row of a labelled file and print how right and how honest that was."""
+    from app.commands.brains import brain_from_rows
+    from app.learning.evaluate import evaluate, read_rows, report, write_predictions
+    from app.wiring import build_brain, open_store
+
+    logging.configure(json=False, level="WARNING")
+    rows = read_rows(file)
+    store = open_store(read_settings())
+    with quiet.status("loading") as status:
+        if train:
+            brain = brain_from_rows(store, read_rows(train))
+        else:
+            brain, _ = build_brain(store, lambda says: status.update(says))
+        status.update(f"diagnosing {len(rows)} rows")
+        made, seconds = evaluate(brain, rows)
+    result = report(rows, made, seconds)
+    if predictions:
+        write_predictions(predictions, made)
+    if as_json_:
+        as_json(result.model_dump(mode="json"))
+        return
+    table = Table("type", "n", "precision", "recall", "F1", box=None)
+    for name, one in result.per_class.items():
+        table.add_row(name, str(one.n), f"{one.precision:.3f}", f"{one.recall:.3f}", f"{one.f1:.3f}")
+    console.print(table)
+    console.print(
+        f"\nn {result.n}   macro-F1 [bold]{result.macro_f1:.3f}[/]   accuracy {result.accuracy:.3f}   "
+        f"calibration error {result.ece:.3f}\n"
+        f"coverage at 2 % wrong {result.coverage_at_2:.3f}, at 5 % wrong {result.coverage_at_5:.3f}   "
+        f"abstained {result.abstained}   {result.ms_per_item:.1f} ms an item"
+    )
+
+
+@runbook_app.command("lint")
+def runbook_lint(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Files; none means all that are in force.")
+    ] = None,
+) -> None:
+    """Check runbooks: file, line, what is wrong, the nearest right word."""
+    from app.knowledge.runbook import overdue, read_runbook, read_runbooks
+    from app.wiring import open_store
+
+    store = open_store(read_settings())
+    params = {name: strategy.Params for name, strategy in store.strategies.items()}
+    if files:
+        found, mistakes = [], []
+        for file in files:
+            runbook, wrong = read_runbook(file, store.taxonomy, params)
+            mistakes += wrong
+            found += [runbook] if runbook else []
+    else:
+        found, mistakes = read_runbooks(store.knowledge / "runbooks", store.taxonomy, params)
+    for mistake in mistakes:
+        console.print(str(mistake), markup=False, soft_wrap=True)
+    today = datetime.now(UTC).date()
+    for runbook in found:
+        if overdue(runbook, today):
+            console.print(f"{runbook.id}.md: nobody has reviewed it since {runbook.reviewed}", markup=False)
+    console.print(f"{len(found)} whole, {len(mistakes)} mistakes")
+    if mistakes:
+        raise typer.Exit(1)
+
+
+@runbook_app.command("list")
+def runbook_list() -> None:
+    """List the runbooks in force."""
+    from app.wiring import open_store
+
+    table = Table("runbook", "types", "strategy", "owner", box=None)
+    for runbook in open_store(read_settings()).runbooks()[0]:
+        table.add_row(runbook.id, ", ".join(runbook.types), runbook.strategy, runbook.owner)
+    console.print(table)
+
+
+@knowledge_app.command("check")
+def knowledge_check(as_json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Check cases and runbooks: valid, no near-duplicates, every type covered; print the sizes."""
+    from app.knowledge.check import check
+    from app.wiring import open_store
+
+    store = open_store(read_settings())
+    runbooks, mistakes = store.runbooks()
+    found = check(store.knowledge, store.taxonomy, runbooks, mistakes)
+    if as_json_:
+        as_json(found.model_dump(mode="json"))
+    else:
+        table = Table("type", "cases", "systems", "runbooks", box=None)
+        for name, size in found.sizes.items():
+            table.add_row(name, str(size.cases), str(size.systems), str(size.runbooks))
+        console.print(table)
+        console.print(f"\n{found.cases} cases over {found.systems} systems, {found.runbooks} runbooks")
+        for problem in found.problems:
+            console.print(problem, markup=False, soft_wrap=True)
+    if found.problems:
+        raise typer.Exit(1)

@@ -1,0 +1,161 @@
+"""incidents, explain, approvals, approve, deny, correct: watching and answering."""
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from app.commands.shown import actor, as_json, console
+from app.commands.story import show_trail
+from app.diagnosis import store as diagnoses
+from app.foundation.errors import Invalid
+from app.incidents import store
+from app.incidents.incident import State
+from app.incidents.lifecycle import advance
+from app.pipeline.trail import trail
+from app.remediation import approve as approvals_
+from app.remediation.approve import Answer
+from app.settings import read_settings
+
+
+def install(app: typer.Typer) -> None:
+    app.command("incidents")(list_)
+    app.command()(explain)
+    app.command()(approvals)
+    app.command()(approve)
+    app.command()(deny)
+    app.command()(correct)
+    app.command()(move)
+
+
+def list_(
+    state: Annotated[State | None, typer.Option(help="Only those in this state.")] = None,
+    search: Annotated[str, typer.Option(help="Only those whose title or target has this.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 25,
+    as_json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List incidents, newest first."""
+    from app.wiring import open_store
+
+    with open_store(read_settings()).database.reading() as session:
+        found, _ = store.page(session, limit=limit, state=state, search=search)
+        types = diagnoses.latest(session, [incident.id for incident in found])
+    if as_json_:
+        as_json([incident.model_dump(mode="json") for incident in found])
+        return
+    table = Table("incident", "state", "type", "sure", "events", "last seen", "what", box=None)
+    for incident in found:
+        type_, confidence = types.get(incident.id, ("", None))
+        table.add_row(
+            incident.id,
+            incident.state.value,
+            type_,
+            "" if confidence is None else f"{confidence:.0%}",
+            str(incident.events),
+            f"{incident.last_seen:%m-%d %H:%M:%S}",
+            escape(incident.title[:60]),
+        )
+    console.print(table)
+
+
+def explain(
+    incident: Annotated[str, typer.Argument(help="The incident's id.")],
+    as_json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the whole trail of an incident: why grouped, diagnosis, decision, repair, outcome."""
+    from app.wiring import open_store
+
+    found = trail(open_store(read_settings()).database, incident)
+    if as_json_:
+        as_json(found.model_dump(mode="json"))
+    else:
+        show_trail(console, found)
+
+
+def approvals(as_json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the plans that wait for a person, longest first."""
+    from app.decision import store as decisions
+    from app.wiring import open_store
+
+    with open_store(read_settings()).database.reading() as session:
+        found = approvals_.waiting(session)
+        plans = {item.id: decisions.get(session, item.decision_id).plan for item in found}
+    if as_json_:
+        as_json([item.model_dump(mode="json") for item in found])
+        return
+    table = Table("approval", "incident", "expires", "plan", box=None)
+    for item in found:
+        plan = plans[item.id]
+        summary = escape(plan.summary) if plan else ""
+        table.add_row(item.id, item.incident_id, f"{item.expires_at:%m-%d %H:%M}", summary)
+    console.print(table)
+
+
+def _answer(approval: str, answer: Answer, reason: str, plan: str | None, right_type: str = "") -> None:
+    from app.wiring import open_store
+
+    opened = open_store(read_settings())
+    if right_type and right_type not in opened.taxonomy.types:
+        raise Invalid(
+            f"there is no type {right_type!r}", places=(("--type", ", ".join(opened.taxonomy.types)),)
+        )
+    with opened.database.writing() as session:
+        given = approvals_.answer(
+            session,
+            approval,
+            answer,
+            actor=actor(),
+            at=opened.clock.now(),
+            plan_hash=plan,
+            reason=reason,
+            right_type=right_type,
+        )
+    console.print(f"{given.answer} {approval}; the running service takes it from here")
+
+
+def approve(
+    approval: Annotated[str, typer.Argument(help="The approval's id, from `mendline approvals`.")],
+    reason: Annotated[str, typer.Option(help="Why; kept in the record.")] = "",
+    plan: Annotated[str | None, typer.Option(help="The plan's hash: refuse if another plan waits.")] = None,
+) -> None:
+    """Let a plan run, once."""
+    _answer(approval, Answer.APPROVED, reason, plan)
+
+
+def deny(
+    approval: Annotated[str, typer.Argument(help="The approval's id, from `mendline approvals`.")],
+    reason: Annotated[str, typer.Option(help="Why not; kept in the record.")] = "",
+    type_: Annotated[str, typer.Option("--type", help="What it really is; diagnosed again with that.")] = "",
+) -> None:
+    """Say no to a plan; a person takes over."""
+    _answer(approval, Answer.DENIED, reason, None, type_)
+
+
+def correct(
+    incident: Annotated[str, typer.Argument(help="The incident's id.")],
+    type_: Annotated[str, typer.Argument(metavar="TYPE", help="What it really is.")],
+    reason: Annotated[str, typer.Option(help="How one can tell; shown with the case.")] = "",
+) -> None:
+    """Say what an incident really is. A running service knows it from its next start; by API, at once."""
+    from app.learning.learn import Learn
+    from app.wiring import build_brain, open_store
+
+    opened = open_store(read_settings())
+    learn = Learn(opened.database, opened.clock, opened.taxonomy, lambda: build_brain(opened)[1])
+    case = learn.correct(incident, type_, actor=actor(), reason=reason)
+    console.print(f"learned {case.id}: {case.type}")
+
+
+def move(
+    incident: Annotated[str, typer.Argument(help="The incident's id.")],
+    state: Annotated[State, typer.Argument(help="To which state.")],
+    reason: Annotated[str, typer.Option(help="Why; kept in the timeline.")] = "by hand",
+) -> None:
+    """Acknowledge, resolve, suppress or reopen an incident."""
+    from app.wiring import open_store
+
+    opened = open_store(read_settings())
+    with opened.database.writing() as session:
+        moved = advance(session, incident, state, actor=actor(), reason=reason, at=opened.clock.now())
+    console.print(f"{moved.id} is {moved.state}")

@@ -1,0 +1,246 @@
+"""The demo's playground: real systems and data in one folder, and the register of targets that names them.
+
+    playground/  stock.csv  payments.db  moods.json   and pid, port and log of the two processes
+    targets.yaml policy.yaml                          beside it, for the Mendline that looks after it
+"""
+
+import csv
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from app.commands import playground_systems
+from app.foundation.errors import Unavailable
+from app.systems import process
+from app.systems.targets import SupervisedProcess
+
+ENVIRONMENT = "playground"
+# How the warehouse answers the first requests for each table.
+MOODS = {"orders": ["silent", "503"], "invoices": ["silent"]}
+STOCK = {
+    "item": {"type": "integer", "unique": True},
+    "product": {"type": "text"},
+    "quantity": {"type": "integer", "minimum": 0, "maximum": 500},
+    "price": {"type": "number", "minimum": 0, "maximum": 1000},
+}
+_SCRIPT = Path(playground_systems.__file__)
+
+POLICY = {
+    "rules": [
+        {
+            "name": "payments-are-asked-for",
+            "when": {"strategy": "run_deduplication_script", "environment": ENVIRONMENT},
+            "then": "ask",
+            "because": "it removes rows of payments, and their owner should see the plan first",
+        }
+    ]
+}
+
+
+def until(true: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    """Waits for a condition; raises Unavailable when it does not come true in time."""
+    ends = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > ends:
+            raise Unavailable(f"the demo gave up: {what} within {seconds:g} s")
+        time.sleep(0.05)
+
+
+class Playground:
+    """Everything that breaks in the demo. `close` ends what `open` and the repairs began."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is the demo's data folder; the playground is a folder in it."""
+        self.folder = folder / ENVIRONMENT
+        self.stock = self.folder / "stock.csv"
+        self.payments = self.folder / "payments.db"
+        self.client = httpx.Client(timeout=10, trust_env=False)
+        self._jobs: subprocess.Popen[bytes] | None = None
+        self._shop: SupervisedProcess | None = None
+
+    def open(self) -> None:
+        """Makes the data, starts both systems and waits until they answer."""
+        self.folder.mkdir(mode=0o700)
+        (self.folder / "moods.json").write_text(json.dumps(MOODS))
+        _make_stock(self.stock)
+        _make_payments(self.payments)
+        with (self.folder / "jobs.log").open("wb") as log:
+            self._jobs = subprocess.Popen(
+                self._command("jobs"),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        # Its first start chooses the port, which is why its health address is not known yet.
+        self._shop = SupervisedProcess.model_validate(self._shop_connection(""))
+        process.start(self._shop, None)
+        until((self.folder / "jobs.pid").exists, "the job server did not start")
+        until(lambda: self.shop_health() == 200, "the shop did not start")
+        targets, policy = self.folder.parent / "targets.yaml", self.folder.parent / "policy.yaml"
+        targets.write_text(yaml.safe_dump({"targets": self._targets()}, sort_keys=False))
+        policy.write_text(yaml.safe_dump(POLICY, sort_keys=False))
+
+    def close(self) -> None:
+        """Ends both systems, and a shop that a repair started. Never raises."""
+        if self._jobs is not None:
+            self._jobs.terminate()
+            self._jobs.wait()
+        if running := self.shop():
+            process.stop(running, 2)
+        self.client.close()
+
+    @property
+    def jobs_url(self) -> str:
+        """Where jobs are run, and the shop's front door."""
+        return f"http://127.0.0.1:{(self.folder / 'jobs.port').read_text()}"
+
+    @property
+    def shop_url(self) -> str:
+        """The shop itself."""
+        return f"http://127.0.0.1:{(self.folder / 'shop.port').read_text()}"
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes that run now."""
+        return [child.pid for child in (self._jobs, self.shop()) if child]
+
+    def shop(self) -> process.Running | None:
+        """The shop's process, None while there is none."""
+        return process.current(self._shop) if self._shop else None
+
+    def shop_health(self) -> int:
+        """The status that its health address answers with; 0 when nobody answers."""
+        try:
+            return self.client.get(f"{self.shop_url}/health").status_code
+        except httpx.HTTPError:
+            return 0
+
+    def kill_shop(self) -> int:
+        """Kills the shop's process, as the kernel does when memory runs out; its former number."""
+        running = self.shop()
+        assert running is not None
+        os.kill(running.pid, signal.SIGKILL)
+        until(lambda: process.identify(running.pid) != running, "the shop did not die")
+        return running.pid
+
+    def run_job(self, job: str) -> dict[str, Any]:
+        """Has the job server run a job as a scheduler would, and waits for its end."""
+        key = f"scheduler-{job}"
+        begun = self.client.post(f"{self.jobs_url}/jobs/{job}/runs", headers={"Idempotency-Key": key})
+        address = f"{self.jobs_url}/runs/{begun.raise_for_status().json()['id']}"
+        run: dict[str, Any] = {}
+
+        def ended() -> bool:
+            run.update(self.client.get(address).raise_for_status().json())
+            return run["status"] != "running"
+
+        until(ended, f"{job} did not end")
+        return run
+
+    def ledger(self, job: str) -> list[dict[str, Any]]:
+        """Every run of a job by the job server's own count: key, how often it was asked for, status."""
+        runs = self.client.get(f"{self.jobs_url}/ledger").raise_for_status().json()
+        return [run for run in runs if run["job"] == job]
+
+    def _command(self, system: str) -> list[str]:
+        # -I: nothing in the environment or the current folder may get in between.
+        return [sys.executable, "-I", str(_SCRIPT), system, str(self.folder)]
+
+    def _shop_connection(self, address: str) -> dict[str, Any]:
+        return {
+            "type": "process",
+            "health": f"{address}/health",
+            "start": self._command("shop"),
+            "pid_file": str(self.folder / "shop.pid"),
+            "log_file": str(self.folder / "shop.log"),
+            "stop_timeout": 2,
+        }
+
+    def _targets(self) -> list[dict[str, Any]]:
+        def target(kind: str, name: str, owner: str, allow: str, connection: Any, **params: Any) -> Any:
+            return {
+                "system": "shop",
+                "kind": kind,
+                "name": name,
+                "environment": ENVIRONMENT,
+                "owner": owner,
+                "connection": connection,
+                "allow": [allow] if allow else [],
+                "defaults": {allow: params} if params else {},
+            }
+
+        def job(name: str) -> Any:
+            at = self.jobs_url
+            connection = {
+                "type": "http_job",
+                "run": f"{at}/jobs/{name}/runs",
+                "status": f"{at}/runs/{{run}}",
+                "lookup": f"{at}/lookup",
+            }
+            retry = "retry_with_exponential_backoff"
+            return target("job", name, "data", retry, connection, tries=4, first_delay=0.5, multiplier=2.0)
+
+        table = {
+            "type": "table",
+            "url": f"sqlite:///{self.payments}",
+            "table": "payments",
+            "key": ["payment_id"],
+            "order_by": "loaded_at",
+        }
+        stock = {"type": "file", "path": str(self.stock), "columns": STOCK}
+        shop = self._shop_connection(self.shop_url)
+        return [
+            job("load-orders"),
+            job("load-invoices"),
+            target("service", "shop-api", "shop", "recover_service", shop),
+            target("file", "stock.csv", "data", "run_data_validation_and_cleanup", stock),
+            target("table", "payments", "finance", "run_deduplication_script", table, keep="last"),
+        ]
+
+
+def _make_stock(path: Path) -> None:
+    """240 rows; then 14 holes, 6 outliers, 9 numbers written as text and 12 repeated rows."""
+    dice = random.Random(7)
+    rows: list[list[str]] = [
+        [
+            str(1000 + n),
+            dice.choice(["lamp", "chair", "desk", "shelf"]),
+            str(dice.randint(20, 80)),
+            f"{dice.uniform(15, 60):.2f}",
+        ]
+        for n in range(240)
+    ]
+    places = dice.sample(range(20, 240), 41)
+    for n in places[:8]:
+        rows[n][3] = ""
+    for n in places[8:14]:
+        rows[n][2] = "n/a"
+    for n in places[14:20]:
+        rows[n][2] = "99999"
+    for n in places[20:29]:
+        rows[n][2] += ".0 "
+    rows += [list(rows[n]) for n in places[29:]]
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([list(STOCK), *rows])
+
+
+def _make_payments(path: Path) -> None:
+    """400 payments; the last file of 12 was loaded twice."""
+    rows = [(f"pay-{n:04}", f"customer-{n % 37}", 1000 + 7 * n, "2026-11-20T01:00:00Z") for n in range(400)]
+    again = [(*row[:3], "2026-11-20T01:05:00Z") for row in rows[-12:]]
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE payments (payment_id TEXT, customer TEXT, cents INTEGER, loaded_at TEXT)")
+        database.executemany("INSERT INTO payments VALUES (?, ?, ?, ?)", [*rows, *again])

@@ -1,0 +1,11 @@
+"""Decision: act, ask, escalate or ignore, with every reason kept.
+
+Comes in:  a `Situation`: the incident, its diagnosis, the plan, what was done lately.
+Goes out:  a `Decision` with a verdict from every gate; the strictest wins.
+Words:     a *gate* gives a *verdict*: allow, ask or block, with a reason code and a sentence.
+Rules:     every gate runs. Gates read, never write. What is unknown, unreadable or raises
+           is an ask, never an allow. High risk always asks.
+Add a gate: one file in `gates/` with `check`, its place in the tuple of `gates/__init__.py`,
+           a test; `tests/contracts/test_gates.py` finds it.
+Tests:     `tests/decision`, `tests/contracts/test_gates.py`.
+"""

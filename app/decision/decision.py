@@ -1,0 +1,95 @@
+"""The decision, and the verdicts it is made of."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar, Protocol
+
+from app.decision.plan import Plan
+from app.diagnosis.diagnosis import Diagnosis
+from app.foundation.record import Record
+from app.incidents.incident import Incident
+
+
+class Effect(StrEnum):
+    """What happens next. IGNORE: nothing, the incident is no longer open."""
+
+    ACT = "act"
+    ASK = "ask"
+    ESCALATE = "escalate"
+    IGNORE = "ignore"
+
+
+class Allows(StrEnum):
+    """A gate's answer, from mild to strict. BLOCK escalates: not even a person's yes lets this plan run now."""
+
+    ALLOW = "allow"
+    ASK = "ask"
+    BLOCK = "block"
+
+
+class Verdict(Record):
+    """What one gate says; `reason` is a code like `cooldown.recently_tried`, `says` a sentence.
+
+    `until` is when it may change by itself, if that is known.
+    """
+
+    gate: str
+    allows: Allows
+    reason: str
+    says: str
+    until: datetime | None = None
+
+
+class Attempt(Record):
+    """A repair that was started: on which target, with what, when, and how it ended (None: under way)."""
+
+    remediation_id: str
+    incident_id: str
+    target: str
+    strategy: str
+    started_at: datetime
+    ended: str | None
+
+
+class Situation(Record):
+    """All that gates may look at.
+
+    `attempts` are the repairs of the last 24 hours, of all targets; `approved_by` is set when a
+    person has approved this very plan, and then gates that only ask let it pass.
+    """
+
+    incident: Incident
+    diagnosis: Diagnosis
+    plan: Plan
+    attempts: tuple[Attempt, ...] = ()
+    paused: str = ""
+    approved_by: str = ""
+
+
+class Gate(Protocol):
+    """One condition of acting alone."""
+
+    id: ClassVar[str]
+
+    def check(self, situation: Situation, now: datetime) -> Verdict:
+        """Pure: reads the situation, changes nothing."""
+        ...
+
+
+class Decision(Record):
+    """What was decided and why. `plan` is None where no strategy applied.
+
+    `considered` says of each strategy that was weighed and not taken, why.
+    """
+
+    id: str
+    incident_id: str
+    episode: int
+    diagnosis_id: str
+    at: datetime
+    effect: Effect
+    strategy: str
+    plan: Plan | None
+    verdicts: tuple[Verdict, ...]
+    considered: tuple[str, ...] = ()
+    says: str

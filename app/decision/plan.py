@@ -1,0 +1,64 @@
+"""The plan: in words and as data, exactly what a repair will do. What people approve.
+
+It stands here and not in `remediation` because a decision is about a plan, and a room
+knows only what is to its left.
+"""
+
+import hashlib
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Literal
+
+import orjson
+from pydantic import Field
+
+from app.foundation.record import Record
+
+
+class Risk(StrEnum):
+    NONE = "none"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class Step(Record):
+    """One action. `says` is for people, `does` is all that `execute` needs; no secrets in either.
+
+    `after` is how long to wait before it, in seconds.
+    """
+
+    index: int = Field(ge=0)
+    says: str
+    does: dict[str, Any]
+    after: float = Field(0, ge=0, le=3600)
+
+
+class Plan(Record):
+    """What will happen, in order, how it is verified and how it is undone.
+
+    order     "sequence": every step runs, then the result is verified.
+              "ladder": after each step the result is verified; the first success ends it.
+    within    seconds in which the signal must recover after a step.
+    settle    seconds for which it must then hold.
+    undo      in words; None when nothing can be taken back, which raises the risk.
+    """
+
+    strategy: str
+    version: str
+    target: str
+    params: dict[str, Any]
+    summary: str
+    steps: tuple[Step, ...] = Field(min_length=1, max_length=20)
+    order: Literal["sequence", "ladder"] = "sequence"
+    risk: Risk
+    verify: str
+    undo: str | None
+    within: float = Field(30, ge=0, le=86_400)
+    settle: float = Field(1, ge=0, le=86_400)
+
+    @cached_property
+    def hash(self) -> str:
+        """Sixteen hex characters over everything above; approval is bound to it."""
+        text = orjson.dumps(self.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+        return hashlib.sha256(text).hexdigest()[:16]

@@ -1,0 +1,87 @@
+"""Build: cases, runbooks and a taxonomy become a working `Diagnose`, fitted once and kept."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from app.diagnosis.choose import Records
+from app.diagnosis.diagnose import Diagnose
+from app.diagnosis.excerpt import excerpt
+from app.diagnosis.fit import (
+    OWN_WEIGHT,
+    Fitted,
+    Manifest,
+    Weights,
+    fit,
+    keep,
+    load,
+    manifest_for,
+    name_of,
+    read_weights,
+)
+from app.diagnosis.scorer import Scorer
+from app.diagnosis.scorers import EmbeddingLinear, NearestCases, OwnCases, RunbookSections, TfidfLinear
+from app.foundation.clock import Clock
+from app.knowledge.case import Case, Origin
+from app.knowledge.embed import Embedder, Matrix
+from app.knowledge.retrieve import Retriever
+from app.knowledge.runbook import Runbook
+from app.knowledge.taxonomy import Taxonomy
+
+
+def excerpts(cases: Sequence[Case]) -> list[str]:
+    """The texts under which cases are embedded and found."""
+    return [excerpt(case.text) for case in cases]
+
+
+def build(
+    cases: Sequence[Case],
+    vectors: Matrix,
+    runbooks: Sequence[Runbook],
+    embedder: Embedder,
+    taxonomy: Taxonomy,
+    registered: Sequence[str],
+    records: Records,
+    clock: Clock,
+    models: Path | None = None,
+    weights: Path | None = None,
+) -> tuple[Diagnose, Retriever]:
+    """`vectors` embed `excerpts(cases)`. With `models`, a fit that is kept there is used again;
+    `weights` is the file of those that ship.
+
+    Models are fitted on shipped cases, so that a restart gives the same answers as before;
+    the site's own cases count through retrieval at once, and through `own_cases`.
+    """
+    retriever = Retriever(embedder)
+    retriever.load_cases(cases, vectors)
+    retriever.load_runbooks(runbooks)
+    rows = [row for row, case in enumerate(cases) if case.origin is Origin.SHIPPED]
+    known = [cases[row] for row in rows]
+    manifest = manifest_for(known, embedder.id, runbooks)
+    fitted = load(manifest, models) if models else None
+    if fitted is None:
+        shipped = read_weights(weights) if weights else None
+        fitted = _fit(known, vectors[np.array(rows, dtype=int)], manifest, retriever, shipped)
+        if models:
+            keep(fitted, models)
+    scorers: list[Scorer] = [
+        TfidfLinear(TfidfLinear.Params(), fitted.tfidf),
+        EmbeddingLinear(EmbeddingLinear.Params(), fitted.embedding, retriever),
+        NearestCases(NearestCases.Params(), retriever),
+        RunbookSections(RunbookSections.Params(), retriever),
+        OwnCases(OwnCases.Params(), retriever),
+    ]
+    pooled = {**fitted.weights, name_of(OwnCases): OWN_WEIGHT}
+    return Diagnose(scorers, pooled, fitted, retriever, taxonomy, registered, records, clock), retriever
+
+
+def _fit(
+    cases: Sequence[Case], vectors: Matrix, manifest: Manifest, retriever: Retriever, kept: Weights | None
+) -> Fitted:
+    runbooks = RunbookSections(RunbookSections.Params(), retriever)
+
+    def votes(text: str) -> dict[str, float]:
+        return runbooks.vote(*runbooks.gather(text))
+
+    return fit(cases, vectors, manifest, votes, kept)

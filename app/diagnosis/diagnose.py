@@ -1,0 +1,116 @@
+"""Diagnose: asks every scorer, combines what they say, and makes the result honest."""
+
+import time
+from collections.abc import Sequence
+
+from app.diagnosis.calibrate import calibrate
+from app.diagnosis.choose import Records, choose
+from app.diagnosis.diagnosis import UNKNOWN, Diagnosis, EvidenceKind, Finding, Ranked, Symptom
+from app.diagnosis.excerpt import excerpt
+from app.diagnosis.fit import Fitted
+from app.diagnosis.fuse import fuse
+from app.diagnosis.scorer import Scorer, named, silent
+from app.foundation import metrics
+from app.foundation.clock import Clock
+from app.foundation.ids import new_id
+from app.foundation.logging import log
+from app.knowledge.retrieve import Cited, Retriever
+from app.knowledge.taxonomy import Taxonomy
+
+
+class Diagnose:
+    """The set of scorers that runs, frozen, with its weights and calibration."""
+
+    def __init__(
+        self,
+        scorers: Sequence[Scorer],
+        weights: dict[str, float],
+        fitted: Fitted,
+        retriever: Retriever,
+        taxonomy: Taxonomy,
+        registered: Sequence[str],
+        records: Records,
+        clock: Clock,
+    ) -> None:
+        """`registered` are the strategies that can run here, `records` their track records."""
+        self._scorers = tuple(scorers)
+        self._weights = weights
+        self.fitted = fitted
+        self._retriever = retriever
+        self._taxonomy = taxonomy
+        self._registered = tuple(registered)
+        self._records = records
+        self._clock = clock
+        self.scorer_set = f"set-{fitted.manifest.id}"
+
+    def diagnose(self, symptom: Symptom, episode: int = 1, diagnosis_id: str = "") -> Diagnosis:
+        """What kind of failure this is. Never raises because of a scorer, stores nothing."""
+        began = time.perf_counter()
+        at = self._clock.now()
+        text = excerpt(symptom.message, symptom.log)
+        findings = tuple(
+            self._ask(scorer, symptom) if text else silent(scorer, "there is no text to read")
+            for scorer in self._scorers
+        )
+        types = self._types(findings)
+        fused = fuse(findings, self._weights, types)
+        best = max(fused, key=lambda type_: (fused[type_], type_))
+        heard = any(finding.contributes for finding in findings)
+        confidence = calibrate(self.fitted.calibration, fused, findings) if heard else 0.0
+        type_ = best if heard else (UNKNOWN if UNKNOWN in types else best)
+        cited = self._cited(text)
+        choices = choose(self._taxonomy, self._registered, type_, fused, cited, self._records())
+        took = time.perf_counter() - began
+        metrics.DIAGNOSE_SECONDS.observe(took)
+        return Diagnosis(
+            id=diagnosis_id or new_id("dia", at),
+            incident_id=symptom.incident_id,
+            episode=episode,
+            at=at,
+            type=type_,
+            confidence=round(confidence, 4),
+            ranked=tuple(
+                Ranked(type=name, probability=round(p, 4))
+                for name, p in sorted(fused.items(), key=lambda pair: (-pair[1], pair[0]))
+            ),
+            choices=choices,
+            runbook=_most_relevant(cited, type_),
+            excerpt=text,
+            findings=findings,
+            scorer_set=self.scorer_set,
+            milliseconds=round(took * 1000, 2),
+        )
+
+    def _ask(self, scorer: Scorer, symptom: Symptom) -> Finding:
+        try:
+            return scorer.score(symptom)
+        except Exception as error:
+            log(__name__).error("scorer.failed", scorer=named(scorer), exc_info=error)
+            return Finding(
+                scorer=named(scorer), scores={}, contributes=False, hint=f"it failed: {type(error).__name__}"
+            )
+
+    def _types(self, findings: Sequence[Finding]) -> tuple[str, ...]:
+        """The fitted types, and those that only the site's own cases know."""
+        own = {name for finding in findings for name in finding.scores} - set(self.fitted.types)
+        return (*self.fitted.types, *sorted(own))
+
+    def _cited(self, text: str) -> list[Cited]:
+        return self._retriever.sections(text, 3) if text else []
+
+
+def _most_relevant(cited: Sequence[Cited], type_: str) -> str:
+    """The first cited section of a runbook for this type, else the first cited at all."""
+    fitting = [item for item in cited if type_ in item.runbook.types]
+    return (fitting or list(cited))[0].ref if cited else ""
+
+
+def strongest(diagnosis: Diagnosis, kind: EvidenceKind, most: int = 5) -> list[tuple[str, float, str]]:
+    """(ref, weight, type) of the strongest evidence of one kind, over all findings."""
+    found = [
+        (item.ref, item.weight, item.type)
+        for finding in diagnosis.findings
+        for item in finding.evidence
+        if item.kind is kind
+    ]
+    return sorted(set(found), key=lambda row: (-row[1], row[0]))[:most]

@@ -1,0 +1,277 @@
+"""Fit: from cases to the models, the weights of the scorers and the calibration.
+
+Weights and calibration are fitted on out-of-fold scores, and a fold holds whole systems out:
+what counts is being right on a system that was never seen. The result is one value with a
+manifest; it is refused when it does not fit the cases, the embedder or the library versions.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+
+from app.diagnosis.calibrate import Calibration, features
+from app.diagnosis.diagnosis import Evidence, EvidenceKind, Finding, Symptom
+from app.diagnosis.excerpt import excerpt
+from app.diagnosis.fuse import FLOOR, fuse
+from app.diagnosis.scorers.embedding_linear import EmbeddingLinear
+from app.diagnosis.scorers.nearest_cases import NearestCases
+from app.diagnosis.scorers.runbook_sections import RunbookSections
+from app.diagnosis.scorers.tfidf_linear import TfidfLinear
+from app.foundation.logging import log
+from app.foundation.record import Record
+from app.intake import normalise as templates
+from app.knowledge.case import Case
+from app.knowledge.embed import Matrix
+
+VERSION = "1"
+# What a site's own verified cases weigh beside the fitted scorers (see scorers/own_cases.py).
+OWN_WEIGHT = 2.5
+Array = npt.NDArray[np.float64]
+_FITTED = (TfidfLinear, EmbeddingLinear, NearestCases, RunbookSections)
+
+
+class Manifest(Record):
+    """What a fitted value was made from; equal manifests give equal results."""
+
+    version: str
+    cases: str
+    rows: int
+    embedder: str
+    templates: str
+    sklearn: str
+    scorers: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """Twelve hex characters; the scorer set's id in diagnoses."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
+
+class Weights(Record):
+    """What the folds are for: the weights of the scorers and the calibration, and for what they hold.
+
+    Kept as `knowledge/weights.json` for the knowledge that ships, so that a first start need
+    not find them again; `scripts/fit-weights` writes it.
+    """
+
+    manifest: Manifest
+    weights: dict[str, float]
+    calibration: Calibration
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Models, weights by scorer name and calibration."""
+
+    manifest: Manifest
+    types: tuple[str, ...]
+    tfidf: Any
+    embedding: Any
+    weights: dict[str, float]
+    calibration: Calibration
+
+
+def name_of(scorer: type[Any]) -> str:
+    """`id@version` of a scorer class."""
+    return f"{scorer.id}@{scorer.version}"
+
+
+def manifest_for(cases: Sequence[Case], embedder_id: str, runbooks: Sequence[Record] = ()) -> Manifest:
+    """The manifest that a fit on these cases and runbooks would have."""
+    import sklearn
+
+    digest = hashlib.sha256()
+    for case in sorted(cases, key=lambda case: case.id):
+        digest.update(f"{case.id}\x1f{case.type}\x1f{case.text}\x1e".encode("utf-8", "replace"))
+    for runbook in runbooks:
+        digest.update(runbook.model_dump_json().encode())
+    return Manifest(
+        version=VERSION,
+        cases=digest.hexdigest()[:16],
+        rows=len(cases),
+        embedder=embedder_id,
+        templates=templates.VERSION,
+        sklearn=sklearn.__version__,
+        scorers=tuple(name_of(scorer) for scorer in _FITTED),
+    )
+
+
+def symptom_of(case: Case) -> Symptom:
+    """A case as if it were a new incident."""
+    return Symptom(message=case.text, system=case.system)
+
+
+def fit(
+    cases: Sequence[Case],
+    vectors: Matrix,
+    manifest: Manifest,
+    runbook_votes: Callable[[str], dict[str, float]],
+    kept: Weights | None = None,
+    *,
+    folds: int = 5,
+) -> Fitted:
+    """Learns everything from `cases`; `vectors` (n, width) are their excerpts' embeddings.
+
+    `runbook_votes` gives a text's shares per type from the runbooks, which are not learned
+    from cases. `kept` spares the folds when it was found for exactly this. For 3,000 cases
+    on one core that is some 15 s instead of 90.
+    """
+    texts = [TfidfLinear.read(symptom_of(case)) for case in cases]
+    labels = [case.type for case in cases]
+    types = tuple(sorted(set(labels)))
+    tfidf = TfidfLinear.fit(TfidfLinear.Params(), texts, labels)
+    embedding = EmbeddingLinear.fit(EmbeddingLinear.Params(), vectors, labels)
+    weights = dict.fromkeys((name_of(scorer) for scorer in _FITTED), 0.5)
+    calibration = Calibration()
+    if kept is not None and kept.manifest == manifest:
+        weights, calibration = dict(kept.weights), kept.calibration
+    elif len(cases) >= 60 and min(labels.count(type_) for type_ in types) >= folds:
+        held = _out_of_fold(cases, texts, labels, vectors, types, runbook_votes, folds)
+        weights = _fit_weights(held, labels, types)
+        calibration = _fit_calibration(held, labels, types, weights)
+    log(__name__).info(
+        "diagnosis.fitted", rows=len(cases), weights=weights, **calibration.model_dump(exclude={"rows"})
+    )
+    return Fitted(manifest, types, tfidf, embedding, weights, calibration)
+
+
+def _out_of_fold(
+    cases: Sequence[Case],
+    texts: Sequence[str],
+    labels: Sequence[str],
+    vectors: Matrix,
+    types: tuple[str, ...],
+    runbook_votes: Callable[[str], dict[str, float]],
+    folds: int,
+) -> list[list[Finding]]:
+    """The findings of each case by models that saw neither it nor its system."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    groups = [case.system or case.id for case in cases]
+    if len(set(groups)) >= 3 * folds:
+        splits = StratifiedGroupKFold(folds, shuffle=True, random_state=0).split(texts, labels, groups)
+    else:
+        splits = StratifiedKFold(folds, shuffle=True, random_state=0).split(texts, labels)
+    params = NearestCases.Params()
+    found: list[list[Finding]] = [[] for _ in cases]
+    for train, test in splits:
+        train_labels = [labels[row] for row in train]
+        tfidf = TfidfLinear.fit(TfidfLinear.Params(), [texts[row] for row in train], train_labels)
+        words = TfidfLinear.predict(tfidf, [texts[row] for row in test])
+        linear = EmbeddingLinear.fit(EmbeddingLinear.Params(), vectors[train], train_labels)
+        meaning = EmbeddingLinear.predict(linear, vectors[test])
+        similarity = vectors[test] @ vectors[train].T
+        for at, row in enumerate(test):
+            near = np.argsort(-similarity[at], kind="stable")[: params.k]
+            neighbours = [(train_labels[place], float(similarity[at, place])) for place in near]
+            found[row] = [
+                _finding(TfidfLinear, dict(zip(words[0], words[1][at], strict=True))),
+                _finding(EmbeddingLinear, dict(zip(meaning[0], meaning[1][at], strict=True))),
+                _finding(NearestCases, NearestCases.vote(params, neighbours), neighbours[0][1]),
+                _finding(RunbookSections, runbook_votes(excerpt(cases[row].text))),
+            ]
+    return found
+
+
+def _finding(scorer: type[Any], scores: dict[str, float], nearest: float | None = None) -> Finding:
+    evidence: tuple[Evidence, ...] = ()
+    if nearest is not None:
+        evidence = (Evidence(kind=EvidenceKind.CASE, ref="", quote="", weight=nearest),)
+    return Finding.model_construct(
+        scorer=name_of(scorer), scores=scores, contributes=bool(scores), hint="", evidence=evidence
+    )
+
+
+def _fit_weights(
+    held: list[list[Finding]], labels: Sequence[str], types: tuple[str, ...]
+) -> dict[str, float]:
+    """The weights of the opinion pool that make the true types most likely."""
+    from scipy.optimize import minimize
+
+    names = [name_of(scorer) for scorer in _FITTED]
+    logs = np.zeros((len(names), len(held), len(types)))
+    for row, findings in enumerate(held):
+        for place, finding in enumerate(findings):
+            if finding.contributes:
+                shares = np.array([finding.scores.get(type_, 0.0) for type_ in types])
+                rest = max(0.0, 1.0 - float(shares.sum())) / len(types)
+                logs[place, row] = np.log(np.maximum(shares + rest, FLOOR))
+    truth = np.array([types.index(label) for label in labels])
+
+    def loss(weights: Array) -> float:
+        pooled = np.tensordot(weights, logs, axes=1)
+        pooled -= pooled.max(axis=1, keepdims=True)
+        chosen = pooled[np.arange(len(truth)), truth] - np.log(np.exp(pooled).sum(axis=1))
+        return float(-chosen.mean() + 1e-3 * (weights**2).sum())
+
+    best = minimize(loss, np.full(len(names), 0.5), bounds=[(0.0, 3.0)] * len(names), method="L-BFGS-B")
+    return {name: round(float(weight), 4) for name, weight in zip(names, best.x, strict=True)}
+
+
+def _fit_calibration(
+    held: list[list[Finding]], labels: Sequence[str], types: tuple[str, ...], weights: dict[str, float]
+) -> Calibration:
+    from sklearn.linear_model import LogisticRegression
+
+    rows, right = [], []
+    for findings, label in zip(held, labels, strict=True):
+        fused = fuse(findings, weights, types)
+        rows.append(features(fused, findings))
+        right.append(max(fused, key=lambda type_: fused[type_]) == label)
+    if len(set(right)) < 2:
+        return Calibration(rows=len(rows))
+    model = LogisticRegression(C=10.0).fit(np.array(rows), right)
+    slope, agreement, nearness = (round(float(value), 4) for value in model.coef_[0])
+    return Calibration(
+        intercept=round(float(model.intercept_[0]), 4),
+        slope=slope,
+        agreement=agreement,
+        nearness=nearness,
+        rows=len(rows),
+    )
+
+
+def read_weights(path: Path) -> Weights | None:
+    """The weights that ship with the knowledge; None when there are none or they cannot be read."""
+    if not path.exists():
+        return None
+    try:
+        return Weights.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        log(__name__).warning("diagnosis.weights_refused", says=str(error))
+        return None
+
+
+def keep(fitted: Fitted, folder: Path) -> None:
+    """Writes the fitted value aside and moves it into place."""
+    import joblib
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"diagnosis-{fitted.manifest.id}.joblib"
+    aside = path.with_suffix(".tmp")
+    joblib.dump(fitted, aside, compress=3)
+    aside.replace(path)
+    for old in folder.glob("diagnosis-*.joblib"):
+        if old != path:
+            old.unlink()
+
+
+def load(manifest: Manifest, folder: Path) -> Fitted | None:
+    """The fitted value with exactly this manifest; None when there is none that fits."""
+    import joblib
+
+    path = folder / f"diagnosis-{manifest.id}.joblib"
+    if not path.exists():
+        return None
+    try:
+        fitted = joblib.load(path)
+    except Exception as error:  # a torn or foreign file is made again, not trusted
+        log(__name__).warning("diagnosis.model_refused", says=str(error))
+        return None
+    return fitted if isinstance(fitted, Fitted) and fitted.manifest == manifest else None

@@ -1,0 +1,23 @@
+"""Rows of diagnoses."""
+
+from datetime import datetime
+
+from sqlalchemy import Column, Index, Text
+from sqlmodel import Field, SQLModel
+
+from app.db.engine import UtcDateTime
+
+
+class DiagnosisRow(SQLModel, table=True):
+    """Append-only; `body` is the whole diagnosis as JSON."""
+
+    __tablename__ = "diagnosis"
+    __table_args__ = (Index("ix_diagnosis_incident_id_at", "incident_id", "at"),)
+
+    id: str = Field(primary_key=True)
+    incident_id: str
+    episode: int
+    at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    type: str
+    confidence: float
+    body: str = Field(sa_column=Column(Text, nullable=False))

@@ -1,0 +1,310 @@
+"""Group: finds or opens the incident of each event, in the transaction that stores it."""
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from sqlalchemy import Row, bindparam, case, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session
+
+from app.db.engine import Database
+from app.foundation import metrics
+from app.foundation.clock import Clock
+from app.foundation.ids import derived_id, new_id
+from app.foundation.logging import log
+from app.incidents.groupers import GROUPERS
+from app.incidents.incident import OPEN, State
+from app.incidents.lifecycle import advance
+from app.incidents.tables import EventLogRow, EventRow, IncidentRow, TransitionRow
+from app.intake.event import Accepted, Event, Status
+
+REOPEN_WITHIN = timedelta(hours=1)
+_events = EventRow.__table__  # type: ignore[attr-defined]
+_logs = EventLogRow.__table__  # type: ignore[attr-defined]
+_incidents = IncidentRow.__table__  # type: ignore[attr-defined]
+_transitions = TransitionRow.__table__  # type: ignore[attr-defined]
+
+
+def group_key(event: Event) -> tuple[str, int]:
+    """The key of the event's group and which grouper gave it."""
+    for index, grouper in enumerate(GROUPERS):
+        if parts := grouper.key(event):
+            return derived_id("grp", grouper.id, *parts), index
+    raise AssertionError("the template grouper always gives a key")
+
+
+def _why(event: Event, chosen: int) -> str:
+    return orjson.dumps(
+        [
+            {"grouper": grouper.id, "contributes": index == chosen, "hint": grouper.hint(event)}
+            for index, grouper in enumerate(GROUPERS)
+        ]
+    ).decode()
+
+
+class Group:
+    """Stores events and their incidents; `opened` is called with what the pipeline should look at."""
+
+    def __init__(self, database: Database, clock: Clock, opened: Callable[[Sequence[str]], None]) -> None:
+        self._database = database
+        self._clock = clock
+        self._opened = opened
+
+    def commit(self, events: Sequence[Event]) -> list[Accepted]:
+        """Stores `events` in one transaction and says what became of each, in order.
+
+        An event whose id is stored already is a duplicate and changes nothing. On Postgres
+        another process may open the same group in the same moment; then we look again.
+        """
+        for attempt in range(5):
+            try:
+                with self._database.writing() as session:
+                    batch = _Batch(session)
+                    accepted = batch.store(events)
+                break
+            except IntegrityError:
+                if attempt == 4:
+                    raise
+        new = [event for event, answer in zip(events, accepted, strict=True) if not answer.duplicate]
+        for event in new:
+            metrics.EVENTS.labels(event.source[:60]).inc()
+        metrics.DUPLICATES.inc(len(events) - len(new))
+        metrics.INCIDENTS.labels("opened").inc(len(batch.opened))
+        metrics.INCIDENTS.labels("reopened").inc(len(batch.reopened))
+        if begun := batch.begun():
+            try:
+                self._opened(begun)
+            except Exception as error:
+                # The events are durable and were promised; the sweep starts what this could not.
+                log(__name__).error("group.opened_failed", incidents=len(begun), exc_info=error)
+        return accepted
+
+
+@dataclass(slots=True)
+class _Current:
+    """What this transaction knows of a group's newest incident."""
+
+    id: str
+    state: State
+    last_seen: datetime
+
+
+class _Batch:
+    """The work of one transaction: everything is read at once and written at once."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._connection = session.connection()
+        self._groups: dict[str, _Current] = {}
+        self._incidents: dict[str, _Current] = {}
+        # Opened here and not yet written: the incident's row and its first transition.
+        self._pending: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+        self._bumped: dict[str, dict[str, Any]] = {}
+        self.opened: list[str] = []
+        self.reopened: list[str] = []
+
+    def begun(self) -> list[str]:
+        """The incidents that began an episode here and are still open at the end."""
+        return [
+            incident_id
+            for incident_id in dict.fromkeys([*self.opened, *self.reopened])
+            if self._incidents[incident_id].state in OPEN
+        ]
+
+    def store(self, events: Sequence[Event]) -> list[Accepted]:
+        known = self._known([event.id for event in events if event.report.delivery_key])
+        keys = [group_key(event) for event in events]
+        self._read_latest({key for key, _ in keys})
+        event_rows: list[dict[str, Any]] = []
+        log_rows: list[dict[str, Any]] = []
+        accepted: list[Accepted] = []
+
+        for event, (key, grouper) in zip(events, keys, strict=True):
+            if event.id in known:
+                accepted.append(Accepted(event_id=event.id, incident_id=known[event.id], duplicate=True))
+                continue
+            report = event.report
+            if report.status is Status.RESOLVED:
+                incident_id = self._recover(event, self._groups.get(key))
+            else:
+                incident_id = self._fire(event, key, grouper)
+            known[event.id] = incident_id
+            event_rows.append(_event_row(event, incident_id))
+            if report.log:
+                log_rows.append({"event_id": event.id, "log": zlib.compress(report.log.encode(), 1)})
+            accepted.append(Accepted(event_id=event.id, incident_id=incident_id, duplicate=False))
+
+        self._write_pending()
+        if event_rows:
+            self._connection.execute(insert(_events), event_rows)
+        if log_rows:
+            self._connection.execute(insert(_logs), log_rows)
+        if self._bumped:
+            seen = bindparam("b_seen", type_=_incidents.c.last_seen.type)
+            self._connection.execute(
+                update(_incidents)
+                .where(_incidents.c.id == bindparam("b_id"))
+                .values(
+                    events=_incidents.c.events + bindparam("b_n"),
+                    # Another process may have seen it later than we did.
+                    last_seen=case((_incidents.c.last_seen < seen, seen), else_=_incidents.c.last_seen),
+                ),
+                list(self._bumped.values()),
+            )
+        return accepted
+
+    def _known(self, ids: Sequence[str]) -> dict[str, str | None]:
+        """The incidents of those events that are stored already."""
+        known: dict[str, str | None] = {}
+        for chunk in _chunks(ids):
+            rows = self._connection.execute(
+                select(_events.c.id, _events.c.incident_id).where(_events.c.id.in_(chunk))
+            )
+            known.update({row.id: row.incident_id for row in rows})
+        return known
+
+    def _read_latest(self, keys: set[str]) -> None:
+        """The open incident of each group, else its newest."""
+        columns = (_incidents.c.group_key, _incidents.c.id, _incidents.c.state, _incidents.c.last_seen)
+        for chunk in _chunks(sorted(keys)):
+            rows: Sequence[Row[Any]] = self._connection.execute(
+                select(*columns)
+                .where(_incidents.c.group_key.in_(chunk))
+                .order_by(_incidents.c.open_key.is_not(None), _incidents.c.last_seen)
+            ).all()
+            for row in rows:
+                self._remember(row.group_key, _Current(row.id, State(row.state), row.last_seen))
+
+    def _remember(self, key: str, current: _Current) -> None:
+        self._groups[key] = self._incidents[current.id] = current
+
+    def _fire(self, event: Event, key: str, grouper: int) -> str:
+        """Counts the event to its group's incident; reopens that, or opens a new one, as needed."""
+        current = self._groups.get(key)
+        at = event.received_at
+        if current is None or (
+            current.state is State.RESOLVED and at - self._quiet_since(current, at) > REOPEN_WITHIN
+        ):
+            current = self._open(event, key, grouper)
+        elif current.state is State.RESOLVED:
+            self._advance(event, current.id, State.FIRING, "the same event came again after it was resolved")
+            self.reopened.append(current.id)
+        current.last_seen = max(current.last_seen, at)
+        if current.id in self._pending:
+            row, _ = self._pending[current.id]
+            row["events"] += 1
+            row["last_seen"] = current.last_seen
+        else:
+            bump = self._bumped.setdefault(current.id, {"b_id": current.id, "b_n": 0})
+            bump["b_n"] += 1
+            bump["b_seen"] = current.last_seen
+        return current.id
+
+    def _quiet_since(self, current: _Current, at: datetime) -> datetime:
+        """When it was last seen or resolved. A sender that repeats itself seldom resolves long after."""
+        if at - current.last_seen <= REOPEN_WITHIN:
+            return current.last_seen
+        resolved: datetime | None = self._connection.execute(
+            select(func.max(_transitions.c.at)).where(_transitions.c.incident_id == current.id)
+        ).scalar()
+        return max(current.last_seen, resolved) if resolved else current.last_seen
+
+    def _open(self, event: Event, key: str, grouper: int) -> _Current:
+        current = _Current(new_id("inc", event.received_at), State.FIRING, event.received_at)
+        first = {
+            "id": new_id("tra", event.received_at),
+            "incident_id": current.id,
+            "at": event.received_at,
+            "actor": _actor(event),
+            "before": None,
+            "after": State.FIRING.value,
+            "reason": "first event",
+        }
+        self._pending[current.id] = self._new_row(current.id, key, grouper, event), first
+        self._remember(key, current)
+        self.opened.append(current.id)
+        return current
+
+    def _advance(self, event: Event, incident_id: str, to: State, reason: str) -> None:
+        advance(self._session, incident_id, to, actor=_actor(event), reason=reason, at=event.received_at)
+        if incident_id in self._incidents:
+            self._incidents[incident_id].state = to
+
+    def _recover(self, event: Event, current: _Current | None) -> str | None:
+        """Resolves the group's incident, or else those of the same target (and job, when named)."""
+        # What was opened in this same batch needs its row first, to be found and to have a whole history.
+        self._write_pending()
+        reason = "the source says that it recovered"
+        if current is not None and current.state is not State.RESOLVED:
+            self._advance(event, current.id, State.RESOLVED, reason)
+            return current.id
+        report = event.report
+        if report.fingerprint or not report.target.key:
+            return current.id if current else None
+        query = (
+            select(_incidents.c.id)
+            .where(_incidents.c.target_key == report.target.key)
+            .where(_incidents.c.state.in_([state.value for state in OPEN]))
+        )
+        if report.job_id:
+            query = query.where(_incidents.c.job_id == report.job_id)
+        found = [row.id for row in self._connection.execute(query.order_by(_incidents.c.last_seen))]
+        for incident_id in found:
+            self._advance(event, incident_id, State.RESOLVED, reason)
+        return found[-1] if found else None
+
+    def _write_pending(self) -> None:
+        if self._pending:
+            self._connection.execute(insert(_incidents), [row for row, _ in self._pending.values()])
+            self._connection.execute(insert(_transitions), [first for _, first in self._pending.values()])
+            self._pending.clear()
+
+    def _new_row(self, incident_id: str, key: str, grouper: int, event: Event) -> dict[str, Any]:
+        report = event.report
+        first_line = report.message.strip().split("\n", 1)[0]
+        return {
+            "id": incident_id,
+            "group_key": key,
+            "open_key": key,
+            "state": State.FIRING.value,
+            "episode": 1,
+            "handled_episode": 0,
+            "title": (report.title or first_line)[:200],
+            "message": report.message[:20_000],
+            "template": event.template,
+            "severity": report.severity.value,
+            "target_key": report.target.key,
+            "target": report.target.model_dump_json(),
+            "source": event.source,
+            "job_id": report.job_id,
+            "run_id": report.run_id,
+            "events": 0,
+            "first_seen": event.received_at,
+            "last_seen": event.received_at,
+            "why": _why(event, grouper),
+        }
+
+
+def _actor(event: Event) -> str:
+    return f"source:{event.source}"
+
+
+def _event_row(event: Event, incident_id: str | None) -> dict[str, Any]:
+    body = event.report.model_dump_json(exclude_defaults=True, exclude={"log"})
+    template = orjson.dumps(event.template).decode()
+    return {
+        "id": event.id,
+        "incident_id": incident_id,
+        "received_at": event.received_at,
+        "source": event.source,
+        "status": event.report.status.value,
+        "body": f'{body[:-1]},"template":{template}}}',
+    }
+
+
+def _chunks(values: Sequence[str], size: int = 500) -> list[Sequence[str]]:
+    return [values[at : at + size] for at in range(0, len(values), size)]

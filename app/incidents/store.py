@@ -1,0 +1,176 @@
+"""Queries on incidents, their events and transitions. Each takes a session and commits nothing."""
+
+import zlib
+from collections.abc import Sequence
+from datetime import datetime
+
+import orjson
+from sqlmodel import Session, col, func, or_, select
+
+from app.foundation.errors import Invalid, NotFound
+from app.incidents.incident import Incident, Reason, State, Transition
+from app.incidents.tables import EventLogRow, EventRow, IncidentRow, TransitionRow
+from app.intake.event import Event, Report, Severity, Target
+
+
+def incident_of(row: IncidentRow) -> Incident:
+    """The record of a row."""
+    return Incident(
+        id=row.id,
+        group_key=row.group_key,
+        state=State(row.state),
+        episode=row.episode,
+        title=row.title,
+        message=row.message,
+        template=row.template,
+        severity=Severity(row.severity),
+        target=Target.model_validate_json(row.target),
+        source=row.source,
+        job_id=row.job_id,
+        run_id=row.run_id,
+        events=row.events,
+        first_seen=row.first_seen,
+        last_seen=row.last_seen,
+        why=tuple(Reason.model_validate(reason) for reason in orjson.loads(row.why)),
+    )
+
+
+def get(session: Session, incident_id: str) -> Incident:
+    """The incident; raises NotFound."""
+    row = session.get(IncidentRow, incident_id)
+    if row is None:
+        raise NotFound(f"there is no incident {incident_id}")
+    return incident_of(row)
+
+
+def page(
+    session: Session, *, limit: int = 25, after: str = "", state: State | None = None, search: str = ""
+) -> tuple[list[Incident], str]:
+    """Incidents, newest first, and the cursor of the next page ("" on the last).
+
+    Keyset paging: the cost does not grow with the page's depth. `after` is a cursor that an
+    earlier call gave; raises Invalid when it is not.
+    """
+    query = select(IncidentRow)
+    if state is not None:
+        query = query.where(IncidentRow.state == state.value)
+    if search:
+        query = query.where(
+            or_(
+                col(IncidentRow.title).icontains(search, autoescape=True),
+                col(IncidentRow.target_key).icontains(search, autoescape=True),
+            )
+        )
+    if after:
+        seen, incident_id = _read_cursor(after)
+        query = query.where(
+            or_(
+                col(IncidentRow.last_seen) < seen,
+                (col(IncidentRow.last_seen) == seen) & (col(IncidentRow.id) < incident_id),
+            )
+        )
+    query = query.order_by(col(IncidentRow.last_seen).desc(), col(IncidentRow.id).desc()).limit(limit + 1)
+    rows = session.exec(query).all()
+    more = rows[limit - 1] if len(rows) > limit else None
+    cursor = f"{more.last_seen.isoformat()}~{more.id}" if more else ""
+    return [incident_of(row) for row in rows[:limit]], cursor
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, str]:
+    seen, _, incident_id = cursor.partition("~")
+    try:
+        at = datetime.fromisoformat(seen)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None or not incident_id:
+        raise Invalid("this is no cursor of ours", places=(("after", "take it from the last page's `next`"),))
+    return at, incident_id
+
+
+def counts(session: Session) -> dict[State, int]:
+    """How many incidents are in each state."""
+    rows = session.exec(select(IncidentRow.state, func.count()).group_by(IncidentRow.state)).all()
+    return {State(state): count for state, count in rows}
+
+
+def events(session: Session, incident_id: str, limit: int = 50) -> list[Event]:
+    """The newest events of an incident, newest first, without their logs."""
+    rows = session.exec(
+        select(EventRow)
+        .where(EventRow.incident_id == incident_id)
+        .order_by(col(EventRow.received_at).desc(), col(EventRow.id).desc())
+        .limit(limit)
+    ).all()
+    return [_event_of(row) for row in rows]
+
+
+def event(session: Session, event_id: str) -> tuple[Event, str | None]:
+    """An event and its incident's id; raises NotFound."""
+    row = session.get(EventRow, event_id)
+    if row is None:
+        raise NotFound(f"there is no event {event_id}")
+    return _event_of(row), row.incident_id
+
+
+def _event_of(row: EventRow) -> Event:
+    body = orjson.loads(row.body)
+    template = body.pop("template")
+    return Event(
+        id=row.id,
+        received_at=row.received_at,
+        source=row.source,
+        template=template,
+        report=Report.model_validate(body),
+    )
+
+
+def log_of(session: Session, incident_id: str) -> str:
+    """The newest log that came with an event of this incident; empty when none did."""
+    row = session.exec(
+        select(EventLogRow)
+        .join(EventRow, col(EventRow.id) == EventLogRow.event_id)
+        .where(EventRow.incident_id == incident_id)
+        .order_by(col(EventRow.received_at).desc())
+        .limit(1)
+    ).first()
+    return zlib.decompress(row.log).decode() if row else ""
+
+
+def transitions(session: Session, incident_id: str) -> list[Transition]:
+    """The incident's states in time order."""
+    rows = session.exec(
+        select(TransitionRow)
+        .where(TransitionRow.incident_id == incident_id)
+        .order_by(col(TransitionRow.at), col(TransitionRow.id))
+    ).all()
+    return [
+        Transition(
+            incident_id=row.incident_id,
+            at=row.at,
+            actor=row.actor,
+            before=State(row.before) if row.before else None,
+            after=State(row.after),
+            reason=row.reason,
+        )
+        for row in rows
+    ]
+
+
+def unhandled(session: Session, limit: int = 100) -> Sequence[tuple[str, int]]:
+    """(incident id, episode) of firing incidents whose episode the pipeline has not begun, oldest first."""
+    rows = session.exec(
+        select(IncidentRow.id, IncidentRow.episode)
+        .where(IncidentRow.state == State.FIRING.value)
+        .where(col(IncidentRow.handled_episode) < col(IncidentRow.episode))
+        .order_by(col(IncidentRow.id))
+        .limit(limit)
+    ).all()
+    return [(incident_id, episode) for incident_id, episode in rows]
+
+
+def mark_handled(session: Session, incident_id: str, episode: int) -> None:
+    """Notes that the pipeline has begun with this episode."""
+    row = session.get(IncidentRow, incident_id, with_for_update=True)
+    if row is not None and row.handled_episode < episode:
+        row.handled_episode = episode
+        session.add(row)

@@ -1,0 +1,79 @@
+"""Rows of events, incidents and their transitions."""
+
+from datetime import datetime
+
+from sqlalchemy import Column, Index, LargeBinary, Text
+from sqlmodel import Field, SQLModel
+
+from app.db.engine import UtcDateTime
+
+
+class EventRow(SQLModel, table=True):
+    """Append-only; `body` is the report as JSON, without its log."""
+
+    __tablename__ = "event"
+    __table_args__ = (Index("ix_event_incident_id_received_at", "incident_id", "received_at"),)
+
+    id: str = Field(primary_key=True)
+    incident_id: str | None
+    received_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    source: str
+    status: str
+    body: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class EventLogRow(SQLModel, table=True):
+    """An event's log, apart because it is large and seldom read; zlib-compressed UTF-8."""
+
+    __tablename__ = "event_log"
+
+    event_id: str = Field(primary_key=True)
+    log: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class IncidentRow(SQLModel, table=True):
+    """The one row that changes. `open_key` is the group key while open: one open incident a group."""
+
+    __tablename__ = "incident"
+    __table_args__ = (
+        Index("ix_incident_last_seen_id", "last_seen", "id"),
+        Index("ix_incident_state_last_seen_id", "state", "last_seen", "id"),
+        Index("ix_incident_group_key_last_seen", "group_key", "last_seen"),
+        Index("ix_incident_target_key_state", "target_key", "state"),
+        # The sweep's question: which open incidents has the pipeline not begun with?
+        Index("ix_incident_state_handled", "state", "handled_episode", "episode"),
+    )
+
+    id: str = Field(primary_key=True)
+    group_key: str
+    open_key: str | None = Field(unique=True)
+    state: str
+    episode: int
+    handled_episode: int = 0
+    title: str
+    message: str = Field(sa_column=Column(Text, nullable=False))
+    template: str = Field(sa_column=Column(Text, nullable=False))
+    severity: str
+    target_key: str
+    target: str = Field(sa_column=Column(Text, nullable=False))
+    source: str
+    job_id: str
+    run_id: str
+    events: int
+    first_seen: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    last_seen: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    why: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class TransitionRow(SQLModel, table=True):
+    """Append-only timeline of states."""
+
+    __tablename__ = "incident_transition"
+
+    id: str = Field(primary_key=True)
+    incident_id: str = Field(index=True)
+    at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    actor: str
+    before: str | None
+    after: str
+    reason: str

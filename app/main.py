@@ -1,0 +1,100 @@
+"""The web application: `create_app` puts the doors on a service."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import JSONResponse, Response
+
+from app import __version__
+from app.intake.event import Report
+from app.web import problems
+from app.web.api import router
+from app.web.headers import Headers
+from app.web.pages import install as install_pages
+from app.wiring import Service
+
+
+def create_app(service: Service) -> FastAPI:
+    """The application over one service; starting and stopping it starts and stops the service."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(service.start)
+        yield
+        await asyncio.to_thread(service.close)
+
+    app = FastAPI(
+        title="Mendline",
+        version=__version__,
+        description="From an error event to a verified repair.",
+        lifespan=lifespan,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+    )
+    app.state.parts = service.parts
+    problems.install(app)
+    app.include_router(router)
+    install_pages(app, service.parts)
+    _probes(app, service)
+    app.add_middleware(Headers)
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = get_openapi(
+                title=app.title, version=app.version, description=app.description, routes=app.routes
+            )
+            _complete(schema)
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    return app
+
+
+def _complete(schema: dict[str, Any]) -> None:
+    """Adds what FastAPI cannot know: the event's form, how to sign in, and the form of problems."""
+    report = Report.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+    schemas.update(report.pop("$defs", {}))
+    schemas["Report"] = report
+    schemas["Problem"] = {
+        "type": "object",
+        "required": ["type", "title", "status", "code", "detail"],
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "code": {"type": "string"},
+            "detail": {"type": "string"},
+            "errors": {"type": "array", "items": {"type": "object"}},
+        },
+    }
+    schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    schema["security"] = [{"key": []}]
+    problem = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    for path in schema["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("422", None)
+            operation["responses"]["4XX"] = {"description": "Refused, with the reason", **problem}
+            operation["responses"]["5XX"] = {"description": "Try later, or broken", **problem}
+
+
+def _probes(app: FastAPI, service: Service) -> None:
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok", "version": __version__}
+
+    @app.get("/readyz", include_in_schema=False)
+    def readyz() -> JSONResponse:
+        parts = service.readiness()
+        ready = all(state == "ok" for state in parts.values())
+        return JSONResponse({"ready": ready, **parts}, 200 if ready else 503)
+
+    @app.get("/metrics", include_in_schema=False)
+    def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

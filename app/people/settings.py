@@ -1,0 +1,13 @@
+"""Settings of this room."""
+
+from pydantic import Field
+
+from app.foundation.record import Record
+
+
+class PeopleSettings(Record):
+    """`webhooks`: addresses that get each message as JSON; `url`: where people reach this service."""
+
+    webhooks: tuple[str, ...] = ()
+    url: str = ""
+    timeout: float = Field(5, gt=0, le=60)

@@ -1,0 +1,351 @@
+"""The verbs in order: diagnose, plan, decide, remediate, record, learn.
+
+`heal`, `answered` and `repair` are the bodies of the three workflows; `Pipeline`'s methods
+are their steps. Each step may run twice and then does its work once.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from app.db.engine import Database
+from app.decision import store as decisions
+from app.decision.decide import Decide
+from app.decision.decision import Decision, Effect, Situation
+from app.decision.plan import Plan
+from app.diagnosis import store as diagnoses
+from app.diagnosis.diagnose import Diagnose
+from app.diagnosis.diagnosis import Choice, Diagnosis, Symptom
+from app.foundation import metrics
+from app.foundation.clock import Clock
+from app.foundation.ids import derived_id
+from app.foundation.logging import log
+from app.foundation.record import Record
+from app.incidents import store as incidents
+from app.incidents.incident import OPEN, Incident, State
+from app.incidents.lifecycle import advance
+from app.learning.learn import Learn
+from app.people.notify import Message, Notify
+from app.remediation import approve, store
+from app.remediation.approve import Answer
+from app.remediation.outcome import Ended, Outcome
+from app.remediation.plan import ESCALATE, plan
+from app.remediation.remediate import Acts, Durable, remediate
+from app.remediation.strategy import Strategies
+from app.systems.targets import Targets
+
+
+class Next(Record):
+    """What a decision leads to; `remediation_id` and `target` are set when a repair was begun."""
+
+    effect: Effect
+    remediation_id: str = ""
+    target: str = ""
+
+
+class Pipeline:
+    """The steps of the workflows, over the rooms' verbs."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        diagnose: Callable[[], Diagnose],
+        decide: Decide,
+        strategies: Strategies,
+        targets: Targets,
+        acts: Acts,
+        learn: Learn,
+        notify: Notify,
+        approval_within: timedelta,
+    ) -> None:
+        """`diagnose` waits until the models are loaded."""
+        self._database = database
+        self._clock = clock
+        self._diagnose = diagnose
+        self._decide = decide
+        self._strategies = strategies
+        self._targets = targets
+        self.acts = acts
+        self._learn = learn
+        self._notify = notify
+        self._approval_within = approval_within
+
+    # --- heal -----------------------------------------------------------------------------
+
+    def diagnose(self, incident_id: str, episode: int, origin: str) -> str:
+        """Diagnoses the incident, stores it, and returns the diagnosis' id."""
+        diagnosis_id = derived_id("dia", incident_id, str(episode), origin)
+        with self._database.reading() as session:
+            incident = incidents.get(session, incident_id)
+            text = incidents.log_of(session, incident_id)
+        symptom = Symptom(
+            incident_id=incident_id,
+            message=f"{incident.title}\n{incident.message}" if _adds(incident) else incident.message,
+            log=text,
+            system=incident.target.system,
+            kind=incident.target.kind,
+        )
+        diagnosis = self._diagnose().diagnose(symptom, episode, diagnosis_id)
+        with self._database.writing() as session:
+            diagnoses.add(session, diagnosis)
+            incidents.mark_handled(session, incident_id, episode)
+        metrics.DIAGNOSES.labels(diagnosis.type).inc()
+        log(__name__).info(
+            "incident.diagnosed",
+            incident_id=incident_id,
+            type=diagnosis.type,
+            confidence=diagnosis.confidence,
+        )
+        return diagnosis_id
+
+    def decide(self, diagnosis_id: str, origin: str, approval_id: str = "") -> Next:
+        """Plans, asks every gate, stores the decision, and begins what it leads to.
+
+        With `approval_id` the plan that was approved is made again: the same hash runs with the
+        approver's word, another one is a new question.
+        """
+        now = self._clock.now()
+        decision_id = derived_id("dec", diagnosis_id, origin)
+        with self._database.reading() as session:
+            diagnosis = diagnoses.get(session, diagnosis_id)
+            incident = incidents.get(session, diagnosis.incident_id)
+            approval = approve.get(session, approval_id) if approval_id else None
+        target = self._targets.find(incident.target.key)
+        planned = plan(incident, diagnosis, target, self._strategies)
+        approved_by = ""
+        if approval is not None and approval.answer is Answer.APPROVED:
+            if approval.plan_hash == planned.plan.hash:
+                approved_by = approval.actor
+            else:
+                log(__name__).info("plan.changed", incident_id=incident.id, approval_id=approval_id)
+        with self._database.writing() as session:
+            known = decisions.find(session, decision_id)
+            if known is None:
+                situation = Situation(
+                    incident=incident,
+                    diagnosis=diagnosis,
+                    plan=planned.plan,
+                    attempts=store.attempts(session, now),
+                    paused=decisions.current(session),
+                    approved_by=approved_by,
+                )
+                effect, verdicts, says = self._decide.decide(situation, now)
+                known = Decision(
+                    id=decision_id,
+                    incident_id=incident.id,
+                    episode=diagnosis.episode,
+                    diagnosis_id=diagnosis_id,
+                    at=now,
+                    effect=effect,
+                    strategy=planned.plan.strategy,
+                    plan=planned.plan,
+                    verdicts=verdicts,
+                    considered=planned.considered,
+                    says=says,
+                )
+                decisions.add(session, known)
+                metrics.DECISIONS.labels(effect.value).inc()
+            chosen = known.plan or planned.plan
+            asked = known.effect is Effect.ASK
+            if asked:
+                approve.ask(session, decision_id, incident.id, chosen.hash, now, self._approval_within)
+            if known.effect is Effect.ACT:
+                return self._begin(session, known, chosen, approved_by)
+            if known.effect is Effect.ESCALATE:
+                return self._begin(session, known, self._escalation(incident, diagnosis), approved_by)
+        if asked:
+            self._tell("waiting", incident, f"may this run? {chosen.summary}. {known.says}")
+        return Next(effect=known.effect)
+
+    def _begin(self, session: Any, decision: Decision, plan_: Plan, approved_by: str) -> Next:
+        remediation_id = derived_id("rem", decision.id)
+        store.begin(
+            session,
+            store.Remediation(
+                id=remediation_id,
+                incident_id=decision.incident_id,
+                decision_id=decision.id,
+                approved_by=approved_by,
+                strategy=plan_.strategy,
+                target=plan_.target,
+                started_at=self._clock.now(),
+                plan=plan_,
+            ),
+        )
+        return Next(effect=decision.effect, remediation_id=remediation_id, target=plan_.target)
+
+    def _escalation(self, incident: Incident, diagnosis: Diagnosis) -> Plan:
+        told = Choice(
+            strategy=ESCALATE, serves=diagnosis.type, expected=0, success=1, because="held back by a gate"
+        )
+        alone = diagnosis.model_copy(update={"choices": (told,)})
+        return plan(incident, alone, self._targets.find(incident.target.key), self._strategies).plan
+
+    # --- repair ---------------------------------------------------------------------------
+
+    def still(self, remediation_id: str) -> str:
+        """Why this repair must not start now, or empty: time has passed since it was decided."""
+        now = self._clock.now()
+        with self._database.reading() as session:
+            remediation = store.get(session, remediation_id)
+            decision = decisions.get(session, remediation.decision_id)
+            incident = incidents.get(session, remediation.incident_id)
+            diagnosis = diagnoses.get(session, decision.diagnosis_id)
+            others = tuple(a for a in store.attempts(session, now) if a.remediation_id != remediation_id)
+            paused = decisions.current(session)
+        if incident.state not in OPEN or incident.episode != decision.episode:
+            return "the incident is no longer open"
+        situation = Situation(
+            incident=incident,
+            diagnosis=diagnosis,
+            plan=remediation.plan,
+            # Repairs that began after this one wait for it; only what began before counts.
+            attempts=tuple(a for a in others if a.started_at <= remediation.started_at),
+            paused=paused,
+            approved_by=remediation.approved_by,
+        )
+        effect, _, says = self._decide.decide(situation, now)
+        return "" if effect is Effect.ACT else says
+
+    def stop(self, remediation_id: str, why: str) -> Outcome:
+        """Ends a repair that never started."""
+        return self.acts.end(remediation_id, Ended.STOPPED, why, "")
+
+    def conclude(self, outcome: Outcome) -> None:
+        """Resolves the incident or hands it to a person, and learns from what was verified."""
+        metrics.OUTCOMES.labels(outcome.strategy, outcome.ended.value).inc()
+        with self._database.reading() as session:
+            incident = incidents.get(session, outcome.incident_id)
+        if outcome.ended is Ended.VERIFIED:
+            with self._database.writing() as session:
+                if incidents.get(session, incident.id).state in OPEN:
+                    advance(
+                        session,
+                        incident.id,
+                        State.RESOLVED,
+                        actor=f"strategy:{outcome.strategy}",
+                        reason=f"repaired and verified: {outcome.says}"[:500],
+                        at=self._clock.now(),
+                    )
+            self._learn.learn(outcome)
+            self._tell("verified", incident, f"{outcome.strategy}: {outcome.says}")
+            return
+        undone = f" Undone: {outcome.undone}" if outcome.undone else ""
+        self._tell(
+            outcome.ended.value,
+            incident,
+            f"{outcome.strategy} ended {outcome.ended.value}: {outcome.says}.{undone}",
+        )
+
+    def hand_over(self, remediation_id: str) -> None:
+        """Tells a person, with what was found and why nothing was done: one step, nothing to undo."""
+        with self._database.reading() as session:
+            remediation = store.get(session, remediation_id)
+            decision = decisions.get(session, remediation.decision_id)
+            incident = incidents.get(session, remediation.incident_id)
+        outcome = self.acts.end(remediation_id, Ended.HANDED_OVER, decision.says, "")
+        metrics.OUTCOMES.labels(outcome.strategy, outcome.ended.value).inc()
+        self._tell("escalated", incident, f"{decision.says} {_reasons(decision)}".strip())
+
+    # --- approvals ------------------------------------------------------------------------
+
+    def read_answer(self, approval_id: str) -> Mapping[str, str]:
+        """What an answered approval asks for next; a right type is learned as a correction here."""
+        with self._database.reading() as session:
+            approval = approve.get(session, approval_id)
+            decision = decisions.get(session, approval.decision_id)
+            incident = incidents.get(session, approval.incident_id)
+        answer = approval.answer or Answer.VOID
+        with self._database.writing() as session:
+            approve.mark_followed(session, approval_id)
+        if approval.right_type:
+            self._learn.correct(
+                incident.id,
+                approval.right_type,
+                actor=approval.actor,
+                reason=approval.reason or "said when answering",
+            )
+        if answer in (Answer.DENIED, Answer.EXPIRED) and not approval.right_type:
+            said = f"{approval.actor} said no" if answer is Answer.DENIED else "nobody answered in time"
+            why = f": {approval.reason}" if approval.reason else ""
+            self._tell("escalated", incident, f"{said}{why}. {decision.says}")
+        return {
+            "answer": answer.value,
+            "incident_id": incident.id,
+            "diagnosis_id": decision.diagnosis_id,
+            "episode": str(decision.episode),
+            "again": "yes" if approval.right_type and answer is Answer.DENIED else "",
+        }
+
+    def unfollowed(self) -> list[str]:
+        """Answers that nothing has followed from: given on the command line, or left by a crash."""
+        self._expire()
+        with self._database.reading() as session:
+            metrics.APPROVALS_WAITING.set(approve.count_waiting(session))
+            metrics.PAUSED.set(bool(decisions.current(session)))
+            return approve.unfollowed(session)
+
+    def _expire(self) -> None:
+        """Answers what is overdue with "expired"."""
+        now = self._clock.now()
+        with self._database.reading() as session:
+            late = approve.overdue(session, now)
+        for approval_id in late:
+            try:
+                with self._database.writing() as session:
+                    approve.answer(session, approval_id, Answer.EXPIRED, actor="mendline", at=now)
+            except approve.AlreadyAnswered:
+                continue
+
+    def _tell(self, kind: str, incident: Incident, text: str) -> None:
+        self._notify.notify(Message(kind=kind, incident_id=incident.id, title=incident.title, text=text))
+
+
+def _adds(incident: Incident) -> bool:
+    """Whether the title says anything that the message does not."""
+    return bool(incident.title) and incident.title[:60] not in incident.message
+
+
+def _reasons(decision: Decision) -> str:
+    held = [verdict.says for verdict in decision.verdicts if verdict.allows != "allow"]
+    return " ".join(dict.fromkeys([*held, *decision.considered]))[:1000]
+
+
+async def heal(
+    durable: Durable, pipeline: Pipeline, incident_id: str, episode: int, origin: str = "opened"
+) -> Next:
+    """One episode of an incident, to a decision. A repair that it begins is queued by the caller."""
+    diagnosis_id = await durable.step("diagnose", pipeline.diagnose, incident_id, episode, origin)
+    return await _decide(durable, pipeline, diagnosis_id, origin, "")
+
+
+async def _decide(
+    durable: Durable, pipeline: Pipeline, diagnosis_id: str, origin: str, approval_id: str
+) -> Next:
+    decided = await durable.step("decide", pipeline.decide, diagnosis_id, origin, approval_id)
+    if decided.effect is Effect.ESCALATE:
+        await durable.step("hand over", pipeline.hand_over, decided.remediation_id)
+    return decided
+
+
+async def answered(durable: Durable, pipeline: Pipeline, approval_id: str) -> Next:
+    """An approval that has its answer, to what follows from it."""
+    read = await durable.step("read answer", pipeline.read_answer, approval_id)
+    if read["answer"] == Answer.APPROVED:
+        return await _decide(durable, pipeline, read["diagnosis_id"], approval_id, approval_id)
+    if read["again"]:
+        return await heal(durable, pipeline, read["incident_id"], int(read["episode"]), approval_id)
+    return Next(effect=Effect.IGNORE)
+
+
+async def repair(durable: Durable, pipeline: Pipeline, remediation_id: str) -> Outcome:
+    """A begun remediation, to its outcome."""
+    why = await durable.step("still", pipeline.still, remediation_id)
+    if why:
+        outcome = await durable.step("stop", pipeline.stop, remediation_id, why)
+    else:
+        remediation = await durable.step("load", pipeline.acts.load, remediation_id)
+        outcome = await remediate(durable, pipeline.acts, remediation)
+    await durable.step("conclude", pipeline.conclude, outcome)
+    return outcome

@@ -1,0 +1,191 @@
+"""Approve: a plan waits for a person, who answers once."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, func, select
+
+from app.foundation.errors import Conflict, NotFound
+from app.foundation.ids import derived_id
+from app.foundation.record import Record
+from app.remediation.tables import ApprovalAnswerRow, ApprovalRow
+
+
+class Answer(StrEnum):
+    """VOID: the plan changed or the incident closed before anybody answered."""
+
+    APPROVED = "approved"
+    DENIED = "denied"
+    EXPIRED = "expired"
+    VOID = "void"
+
+
+class Approval(Record):
+    """`answer` is None while it waits; `right_type` is what a person says the type really is."""
+
+    id: str
+    incident_id: str
+    decision_id: str
+    plan_hash: str
+    asked_at: datetime
+    expires_at: datetime
+    answer: Answer | None = None
+    actor: str = ""
+    answered_at: datetime | None = None
+    reason: str = ""
+    right_type: str = ""
+
+
+class AlreadyAnswered(Conflict):
+    code = "already_answered"
+
+
+class PlanChanged(Conflict):
+    code = "plan_changed"
+
+
+def ask(
+    session: Session, decision_id: str, incident_id: str, plan_hash: str, at: datetime, within: timedelta
+) -> str:
+    """Stores the question and returns its id; asking twice for one decision is once."""
+    approval_id = derived_id("apr", decision_id)
+    if session.get(ApprovalRow, approval_id) is None:
+        session.add(
+            ApprovalRow(
+                id=approval_id,
+                incident_id=incident_id,
+                decision_id=decision_id,
+                plan_hash=plan_hash,
+                asked_at=at,
+                expires_at=at + within,
+            )
+        )
+    return approval_id
+
+
+def answer(
+    session: Session,
+    approval_id: str,
+    given: Answer,
+    *,
+    actor: str,
+    at: datetime,
+    plan_hash: str | None = None,
+    reason: str = "",
+    right_type: str = "",
+) -> Approval:
+    """Records the one answer.
+
+    Raises NotFound, AlreadyAnswered saying by whom and when, or PlanChanged when `plan_hash`
+    is not that of the plan that waits. An overdue approval can only expire.
+    """
+    row = session.get(ApprovalRow, approval_id, with_for_update=True)
+    if row is None:
+        raise NotFound(f"there is no approval {approval_id}")
+    before = session.get(ApprovalAnswerRow, approval_id)
+    if before is not None:
+        raise AlreadyAnswered(
+            f"{before.actor} has answered already: {before.answer} at {before.at:%Y-%m-%d %H:%M:%S} UTC"
+        )
+    if plan_hash is not None and plan_hash != row.plan_hash:
+        raise PlanChanged(f"the plan that waits is {row.plan_hash}, not {plan_hash}; read it again")
+    if given in (Answer.APPROVED, Answer.DENIED) and at >= row.expires_at:
+        raise AlreadyAnswered(f"this approval expired at {row.expires_at:%Y-%m-%d %H:%M:%S} UTC")
+    row.waiting = False
+    session.add(row)
+    session.add(
+        ApprovalAnswerRow(
+            approval_id=approval_id,
+            answer=given.value,
+            actor=actor,
+            at=at,
+            reason=reason,
+            right_type=right_type,
+        )
+    )
+    try:
+        session.flush()
+    except IntegrityError:
+        raise AlreadyAnswered("somebody else answered in the same moment") from None
+    return get(session, approval_id)
+
+
+def get(session: Session, approval_id: str) -> Approval:
+    """The approval with its answer, if it has one; raises NotFound."""
+    row = session.get(ApprovalRow, approval_id)
+    if row is None:
+        raise NotFound(f"there is no approval {approval_id}")
+    return _approval(row, session.get(ApprovalAnswerRow, approval_id))
+
+
+def _approval(row: ApprovalRow, given: ApprovalAnswerRow | None) -> Approval:
+    return Approval(
+        id=row.id,
+        incident_id=row.incident_id,
+        decision_id=row.decision_id,
+        plan_hash=row.plan_hash,
+        asked_at=row.asked_at,
+        expires_at=row.expires_at,
+        answer=Answer(given.answer) if given else None,
+        actor=given.actor if given else "",
+        answered_at=given.at if given else None,
+        reason=given.reason if given else "",
+        right_type=given.right_type if given else "",
+    )
+
+
+def waiting(session: Session, *, limit: int = 100) -> list[Approval]:
+    """The approvals that wait, longest first."""
+    rows = session.exec(
+        select(ApprovalRow).where(col(ApprovalRow.waiting)).order_by(col(ApprovalRow.asked_at)).limit(limit)
+    ).all()
+    return [_approval(row, None) for row in rows]
+
+
+def count_waiting(session: Session) -> int:
+    """How many approvals wait."""
+    return session.exec(select(func.count()).select_from(ApprovalRow).where(col(ApprovalRow.waiting))).one()
+
+
+def overdue(session: Session, now: datetime, limit: int = 100) -> list[str]:
+    """The ids of approvals that wait past their time."""
+    return list(
+        session.exec(
+            select(ApprovalRow.id)
+            .where(col(ApprovalRow.waiting))
+            .where(col(ApprovalRow.expires_at) <= now)
+            .limit(limit)
+        ).all()
+    )
+
+
+def unfollowed(session: Session, limit: int = 100) -> list[str]:
+    """The ids of answered approvals from which nothing has followed yet."""
+    return list(
+        session.exec(
+            select(ApprovalRow.id)
+            .where(col(ApprovalRow.waiting).is_(False))
+            .where(col(ApprovalRow.followed).is_(False))
+            .limit(limit)
+        ).all()
+    )
+
+
+def mark_followed(session: Session, approval_id: str) -> None:
+    """Notes that what follows from the answer has begun."""
+    row = session.get(ApprovalRow, approval_id)
+    if row is not None:
+        row.followed = True
+        session.add(row)
+
+
+def of_incident(session: Session, incident_id: str) -> list[Approval]:
+    """All approvals of an incident in time order."""
+    rows = session.exec(
+        select(ApprovalRow, ApprovalAnswerRow)
+        .outerjoin(ApprovalAnswerRow, col(ApprovalAnswerRow.approval_id) == ApprovalRow.id)
+        .where(ApprovalRow.incident_id == incident_id)
+        .order_by(col(ApprovalRow.asked_at))
+    ).all()
+    return [_approval(row, given) for row, given in rows]

@@ -1,0 +1,65 @@
+"""The track record of each strategy, as people read it: "14 of 17, between 0.57 and 0.96"."""
+
+from collections.abc import Iterable
+
+from sqlmodel import Session
+
+from app.diagnosis.choose import TrackRecord, posterior
+from app.foundation.record import Record
+from app.knowledge.taxonomy import Taxonomy
+from app.remediation.store import records
+
+
+class StrategyRecord(Record):
+    """`low` and `high` bound the success rate with 95 % confidence; None without any trial.
+
+    `success` is the posterior mean that strategy choice uses. `registered` says whether it can
+    run here.
+    """
+
+    strategy: str
+    serves: tuple[str, ...]
+    risk: str
+    undo: str
+    registered: bool
+    prior: float
+    successes: int
+    trials: int
+    success: float
+    low: float | None
+    high: float | None
+
+
+def interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The exact binomial interval (Clopper and Pearson, 1934), two-sided."""
+    from scipy.stats import beta
+
+    tail = (1 - confidence) / 2
+    low = 0.0 if successes == 0 else float(beta.ppf(tail, successes, trials - successes + 1))
+    high = 1.0 if successes == trials else float(beta.ppf(1 - tail, successes + 1, trials - successes))
+    return low, high
+
+
+def strategy_records(session: Session, taxonomy: Taxonomy, registered: Iterable[str]) -> list[StrategyRecord]:
+    """Every strategy of the taxonomy with its record, in the taxonomy's order."""
+    known, here = records(session), set(registered)
+    found = []
+    for name, entry in taxonomy.strategies.items():
+        record = known.get(name, TrackRecord())
+        low, high = interval(record.successes, record.trials) if record.trials else (None, None)
+        found.append(
+            StrategyRecord(
+                strategy=name,
+                serves=entry.serves,
+                risk=entry.risk,
+                undo=entry.undo,
+                registered=name in here,
+                prior=entry.prior,
+                successes=record.successes,
+                trials=record.trials,
+                success=round(posterior(taxonomy, name, record), 4),
+                low=None if low is None else round(low, 4),
+                high=None if high is None else round(high, 4),
+            )
+        )
+    return found

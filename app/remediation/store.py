@@ -1,0 +1,176 @@
+"""Queries on remediations, their journal and outcomes. Each takes a session and commits nothing."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlmodel import Session, col, func, select
+
+from app.decision.decision import Attempt
+from app.decision.plan import Plan
+from app.diagnosis.choose import TrackRecord
+from app.foundation.errors import NotFound
+from app.foundation.ids import derived_id
+from app.foundation.record import Record
+from app.remediation.outcome import Ended, Outcome
+from app.remediation.tables import JournalRow, OutcomeRow, RemediationRow
+
+# Ends that say something of the strategy itself; a repair that was stopped does not.
+_TRIALS = (Ended.VERIFIED, Ended.UNDONE, Ended.STUCK)
+
+
+class Kind(StrEnum):
+    SNAPSHOT = "snapshot"
+    INTENT = "intent"
+    RECEIPT = "receipt"
+    CHECK = "check"
+    UNDO = "undo"
+
+
+class Entry(Record):
+    """One line of a repair's journal; `body` is the JSON of what it tells."""
+
+    kind: Kind
+    step: int
+    at: datetime
+    body: str
+
+
+class Remediation(Record):
+    """One repair that was begun."""
+
+    id: str
+    incident_id: str
+    decision_id: str
+    approved_by: str
+    strategy: str
+    target: str
+    started_at: datetime
+    plan: Plan
+
+
+def begin(session: Session, remediation: Remediation) -> None:
+    """Stores the beginning; beginning twice is once."""
+    if session.get(RemediationRow, remediation.id) is None:
+        session.add(
+            RemediationRow(
+                **remediation.model_dump(exclude={"plan"}), plan=remediation.plan.model_dump_json()
+            )
+        )
+
+
+def _remediation(row: RemediationRow) -> Remediation:
+    return Remediation(
+        id=row.id,
+        incident_id=row.incident_id,
+        decision_id=row.decision_id,
+        approved_by=row.approved_by,
+        strategy=row.strategy,
+        target=row.target,
+        started_at=row.started_at,
+        plan=Plan.model_validate_json(row.plan),
+    )
+
+
+def get(session: Session, remediation_id: str) -> Remediation:
+    """The remediation; raises NotFound."""
+    row = session.get(RemediationRow, remediation_id)
+    if row is None:
+        raise NotFound(f"there is no remediation {remediation_id}")
+    return _remediation(row)
+
+
+def of_incident(session: Session, incident_id: str) -> list[Remediation]:
+    """All remediations of an incident in time order."""
+    rows = session.exec(
+        select(RemediationRow)
+        .where(RemediationRow.incident_id == incident_id)
+        .order_by(col(RemediationRow.started_at))
+    ).all()
+    return [_remediation(row) for row in rows]
+
+
+def note(
+    session: Session, remediation_id: str, kind: Kind, step: int, at: datetime, body: str, nth: int = 0
+) -> None:
+    """Appends to the journal; the same entry again (a step that ran twice) changes nothing."""
+    entry_id = derived_id("jrn", remediation_id, kind, str(step), str(nth))
+    if session.get(JournalRow, entry_id) is None:
+        session.add(
+            JournalRow(
+                id=entry_id, remediation_id=remediation_id, kind=kind.value, step=step, at=at, body=body
+            )
+        )
+
+
+def journal(session: Session, remediation_id: str, kind: Kind | None = None) -> list[Entry]:
+    """The journal in time order, whole or of one kind."""
+    query = select(JournalRow).where(JournalRow.remediation_id == remediation_id)
+    if kind is not None:
+        query = query.where(JournalRow.kind == kind.value)
+    rows = session.exec(query.order_by(col(JournalRow.at), col(JournalRow.step))).all()
+    return [Entry(kind=Kind(row.kind), step=row.step, at=row.at, body=row.body) for row in rows]
+
+
+def end(session: Session, outcome: Outcome) -> None:
+    """Stores how it ended; the first end stands."""
+    if session.get(OutcomeRow, outcome.remediation_id) is None:
+        session.add(OutcomeRow(**outcome.model_dump()))
+
+
+def _outcome(row: OutcomeRow) -> Outcome:
+    return Outcome(**(row.model_dump() | {"ended": Ended(row.ended)}))
+
+
+def outcome(session: Session, remediation_id: str) -> Outcome | None:
+    """How the remediation ended; None while it is under way."""
+    row = session.get(OutcomeRow, remediation_id)
+    return _outcome(row) if row else None
+
+
+def outcomes_of(session: Session, incident_id: str) -> list[Outcome]:
+    """All outcomes of an incident in time order."""
+    rows = session.exec(
+        select(OutcomeRow).where(OutcomeRow.incident_id == incident_id).order_by(col(OutcomeRow.at))
+    ).all()
+    return [_outcome(row) for row in rows]
+
+
+def attempts(session: Session, now: datetime, back: timedelta = timedelta(hours=24)) -> tuple[Attempt, ...]:
+    """The repairs begun in the last `back`, oldest first, but for escalations, which act on nothing."""
+    rows = session.exec(
+        select(RemediationRow, OutcomeRow.ended)
+        .outerjoin(OutcomeRow, col(OutcomeRow.remediation_id) == RemediationRow.id)
+        .where(col(RemediationRow.started_at) > now - back)
+        .where(RemediationRow.strategy != "escalate_to_human")
+        .order_by(col(RemediationRow.started_at))
+    ).all()
+    return tuple(
+        Attempt(
+            remediation_id=row.id,
+            incident_id=row.incident_id,
+            target=row.target,
+            strategy=row.strategy,
+            started_at=row.started_at,
+            ended=ended,
+        )
+        for row, ended in rows
+    )
+
+
+def records(session: Session) -> Mapping[str, TrackRecord]:
+    """Verified outcomes by strategy: how many helped, of how many that were tried to the end."""
+    rows = session.exec(
+        select(OutcomeRow.strategy, OutcomeRow.ended, func.count()).group_by(
+            OutcomeRow.strategy, OutcomeRow.ended
+        )
+    ).all()
+    found: dict[str, TrackRecord] = {}
+    for strategy, ended, count in rows:
+        if Ended(ended) in _TRIALS:
+            before = found.get(strategy, TrackRecord())
+            found[strategy] = TrackRecord(
+                successes=before.successes + (count if Ended(ended) is Ended.VERIFIED else 0),
+                trials=before.trials + count,
+            )
+    return found

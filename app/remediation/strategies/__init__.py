@@ -1,0 +1,16 @@
+"""The ways of repairing, one file each; they do not know each other."""
+
+from app.remediation.strategies.escalate_to_human import EscalateToHuman
+from app.remediation.strategies.recover_service import RecoverService
+from app.remediation.strategies.retry_with_exponential_backoff import RetryWithExponentialBackoff
+from app.remediation.strategies.run_data_validation_and_cleanup import RunDataValidationAndCleanup
+from app.remediation.strategies.run_deduplication_script import RunDeduplicationScript
+from app.remediation.strategy import Strategy
+
+STRATEGIES: tuple[type[Strategy], ...] = (
+    RetryWithExponentialBackoff,
+    RecoverService,
+    RunDataValidationAndCleanup,
+    RunDeduplicationScript,
+    EscalateToHuman,
+)

@@ -1,0 +1,85 @@
+"""Rows of approvals, remediations, their journal and outcomes. All append-only."""
+
+from datetime import datetime
+
+from sqlalchemy import Column, Index, Text
+from sqlmodel import Field, SQLModel
+
+from app.db.engine import UtcDateTime
+
+
+class ApprovalRow(SQLModel, table=True):
+    """A question to a person: may this very plan run? Waiting until it has an answer."""
+
+    __tablename__ = "approval"
+
+    id: str = Field(primary_key=True)
+    incident_id: str = Field(index=True)
+    decision_id: str
+    plan_hash: str
+    asked_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    expires_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    waiting: bool = Field(default=True, index=True)
+    # False until what follows from the answer has begun: what a crash left is found by it.
+    followed: bool = Field(default=False, index=True)
+
+
+class ApprovalAnswerRow(SQLModel, table=True):
+    """The one answer; the primary key makes it single use."""
+
+    __tablename__ = "approval_answer"
+
+    approval_id: str = Field(primary_key=True)
+    answer: str
+    actor: str
+    at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    reason: str
+    right_type: str
+
+
+class RemediationRow(SQLModel, table=True):
+    """One repair that was begun; `id` is derived from the decision, so beginning twice is once."""
+
+    __tablename__ = "remediation"
+    __table_args__ = (
+        Index("ix_remediation_started_at", "started_at"),
+        Index("ix_remediation_target_started_at", "target", "started_at"),
+    )
+
+    id: str = Field(primary_key=True)
+    incident_id: str = Field(index=True)
+    decision_id: str
+    approved_by: str
+    strategy: str
+    target: str
+    started_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    plan: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class JournalRow(SQLModel, table=True):
+    """What a repair did, in order: snapshot, intent, receipt, check, undo."""
+
+    __tablename__ = "remediation_journal"
+
+    id: str = Field(primary_key=True)
+    remediation_id: str = Field(index=True)
+    kind: str
+    step: int
+    at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    body: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class OutcomeRow(SQLModel, table=True):
+    """How a repair ended; one per remediation."""
+
+    __tablename__ = "outcome"
+    __table_args__ = (Index("ix_outcome_strategy_ended", "strategy", "ended"),)
+
+    remediation_id: str = Field(primary_key=True)
+    incident_id: str = Field(index=True)
+    strategy: str
+    target: str
+    ended: str
+    at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    says: str = Field(sa_column=Column(Text, nullable=False))
+    undone: str = Field(sa_column=Column(Text, nullable=False))

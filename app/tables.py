@@ -1,0 +1,13 @@
+"""Every table, for migrations: importing this module fills `SQLModel.metadata`."""
+
+from sqlmodel import SQLModel
+
+import app.decision.tables
+import app.diagnosis.tables
+import app.incidents.tables
+import app.knowledge.tables
+import app.learning.tables
+import app.remediation.tables
+import app.web.tables  # noqa: F401
+
+metadata = SQLModel.metadata

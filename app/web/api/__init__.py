@@ -1,0 +1,9 @@
+"""The HTTP API, one file per noun; `router` holds them all under `/api/v1`."""
+
+from fastapi import APIRouter
+
+from app.web.api import approvals, diagnose, events, incidents, knowledge, pause, webhooks
+
+router = APIRouter(prefix="/api/v1")
+for module in (events, webhooks, incidents, approvals, diagnose, knowledge, pause):
+    router.include_router(module.router)

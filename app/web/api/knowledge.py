@@ -1,0 +1,40 @@
+"""What is known: strategies with their record, runbooks, targets."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from app.remediation.record import strategy_records
+from app.web.deps import PartsDep, Reader
+
+router = APIRouter(tags=["knowledge"])
+
+
+@router.get("/strategies", summary="List strategies")
+def strategies(parts: PartsDep, person: Reader) -> dict[str, Any]:
+    """Each with its prior, its record here and the interval of its success."""
+    with parts.database.reading() as session:
+        found = strategy_records(session, parts.taxonomy, parts.strategies)
+    return {"items": [record.model_dump(mode="json") for record in found]}
+
+
+@router.get("/runbooks", summary="List runbooks")
+def runbooks(parts: PartsDep, person: Reader) -> dict[str, Any]:
+    """Those in force, and what is wrong with files that are not."""
+    found, mistakes = parts.runbooks()
+    return {
+        "items": [runbook.model_dump(mode="json", exclude={"sections"}) for runbook in found],
+        "mistakes": [str(mistake) for mistake in mistakes],
+    }
+
+
+@router.get("/targets", summary="List targets")
+def targets(parts: PartsDep, person: Reader) -> dict[str, Any]:
+    """What is registered and what is allowed there; how it is reached is not shown."""
+    return {
+        "items": [
+            {"key": key, "owner": target.owner, "reached_by": target.connection.type, "allow": target.allow}
+            for key, target in sorted(parts.targets.all().items())
+        ],
+        "problem": parts.targets.problem.says if parts.targets.problem else None,
+    }

@@ -1,0 +1,77 @@
+"""What endpoints ask for: the parts of the service, and who asks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from app.db.engine import Database
+from app.diagnosis.diagnose import Diagnose
+from app.foundation.clock import Clock
+from app.intake.ingest import Ingest
+from app.intake.source import Source
+from app.knowledge.runbook import Mistake, Runbook
+from app.knowledge.taxonomy import Taxonomy
+from app.learning.learn import Learn
+from app.remediation.strategy import Strategies
+from app.systems.targets import Targets
+from app.web.security import Keyring, Person, RateLimit, Scope
+from app.web.settings import WebSettings
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the web room needs of the service; put together by `wiring`."""
+
+    settings: WebSettings
+    database: Database
+    clock: Clock
+    ingest: Ingest
+    sources: dict[str, Source]
+    diagnose: Callable[[], Diagnose]
+    learn: Learn
+    taxonomy: Taxonomy
+    strategies: Strategies
+    targets: Targets
+    runbooks: Callable[[], tuple[list[Runbook], list[Mistake]]]
+    readiness: Callable[[], dict[str, str]]
+    answered: Callable[[str], None]
+    keyring: Keyring
+    rate_limit: RateLimit
+    session_secret: str
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts that `create_app` was given."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+def bearer(request: Request) -> str:
+    """The key in the Authorization header; empty when there is none."""
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
+def person_of(request: Request) -> Person:
+    """Who asks, by API key; raises NotSignedIn."""
+    return parts_of(request).keyring.person(bearer(request))
+
+
+def allowed(scope: Scope) -> Callable[[Request], Person]:
+    """A dependency that gives the person, once the role includes `scope`."""
+
+    def check(request: Request) -> Person:
+        person = person_of(request)
+        person.need(scope)
+        return person
+
+    return check
+
+
+PartsDep = Annotated[Parts, Depends(parts_of)]
+Reader = Annotated[Person, Depends(allowed(Scope.READ))]
+Operator = Annotated[Person, Depends(allowed(Scope.OPERATE))]
+Approver = Annotated[Person, Depends(allowed(Scope.APPROVE))]
+Admin = Annotated[Person, Depends(allowed(Scope.ADMIN))]

@@ -1,0 +1,247 @@
+"""The trail of one incident: everything that happened to it, and the forms of those who may answer or act."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.decision.decision import Allows, Decision, Verdict
+from app.diagnosis.diagnosis import Diagnosis, Finding
+from app.foundation.errors import Invalid, Unavailable
+from app.incidents.incident import OPEN, State
+from app.incidents.lifecycle import advance
+from app.pipeline.trail import Repair, Trail, trail
+from app.remediation.approve import Answer, Approval
+from app.remediation.outcome import Outcome
+from app.remediation.store import Kind, Remediation
+from app.web.api.approvals import Reply, give
+from app.web.deps import Parts, PartsDep
+from app.web.pages.act import act
+from app.web.pages.render import page
+from app.web.pages.session import Posted, VisitorDep
+from app.web.security import Scope
+
+router = APIRouter(include_in_schema=False)
+_STRICTEST_FIRST = (Allows.BLOCK, Allows.ASK, Allows.ALLOW)
+_SAID = {
+    Kind.SNAPSHOT: "kept for undoing",
+    Kind.INTENT: "about to",
+    Kind.RECEIPT: "done",
+    Kind.CHECK: "checked",
+    Kind.UNDO: "undone",
+}
+# What a person is offered, by state; `lifecycle` has the last word on what is allowed.
+_MOVES: dict[State, tuple[tuple[State, str], ...]] = {
+    State.FIRING: (
+        (State.ACKNOWLEDGED, "Acknowledge"),
+        (State.RESOLVED, "Resolve"),
+        (State.SUPPRESSED, "Suppress"),
+    ),
+    State.ACKNOWLEDGED: ((State.RESOLVED, "Resolve"), (State.SUPPRESSED, "Suppress")),
+    State.RESOLVED: ((State.FIRING, "Reopen"),),
+    State.SUPPRESSED: ((State.FIRING, "Reopen"), (State.RESOLVED, "Resolve")),
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a repair's journal in words; `step` counts from 1, 0 for the repair as a whole."""
+
+    at: datetime
+    what: str
+    step: int
+    says: str
+    bad: bool
+
+
+@dataclass(frozen=True)
+class Told:
+    """A repair in words; without an outcome it is under way."""
+
+    remediation: Remediation
+    lines: tuple[Line, ...]
+    outcome: Outcome | None
+
+
+@dataclass(frozen=True)
+class View:
+    """What the page shows, in the shape in which it shows it.
+
+    `asked` is the decision that the waiting approval is about; `doing` says what is under way
+    now, empty when nothing is.
+    """
+
+    trail: Trail
+    diagnosis: Diagnosis | None
+    findings: tuple[Finding, ...]
+    earlier_diagnoses: tuple[Diagnosis, ...]
+    decision: Decision | None
+    verdicts: tuple[Verdict, ...]
+    earlier_decisions: tuple[Decision, ...]
+    waiting: Approval | None
+    asked: Decision | None
+    overdue: bool
+    answered: tuple[Approval, ...]
+    repairs: tuple[Told, ...]
+    doing: str
+    moves: tuple[tuple[State, str], ...]
+
+
+def view_of(found: Trail, now: datetime) -> View:
+    """The newest diagnosis and decision whole, what counted most first."""
+    diagnosis = found.diagnoses[-1] if found.diagnoses else None
+    decision = found.decisions[-1] if found.decisions else None
+    waiting = found.waiting
+    return View(
+        trail=found,
+        diagnosis=diagnosis,
+        findings=tuple(sorted(diagnosis.findings, key=lambda f: not f.contributes)) if diagnosis else (),
+        earlier_diagnoses=found.diagnoses[-2::-1],
+        decision=decision,
+        verdicts=tuple(sorted(decision.verdicts, key=lambda v: _STRICTEST_FIRST.index(v.allows)))
+        if decision
+        else (),
+        earlier_decisions=found.decisions[-2::-1],
+        waiting=waiting,
+        asked=next((d for d in found.decisions if waiting and d.id == waiting.decision_id), None),
+        overdue=waiting is not None and now >= waiting.expires_at,
+        answered=tuple(a for a in reversed(found.approvals) if a.answer is not None),
+        repairs=tuple(_told(repair) for repair in reversed(found.repairs)),
+        doing=_doing(found),
+        moves=_MOVES[found.incident.state],
+    )
+
+
+def _told(repair: Repair) -> Told:
+    return Told(
+        remediation=repair.remediation,
+        lines=tuple(_line(entry.kind, entry.step, entry.at, entry.body) for entry in repair.journal),
+        outcome=repair.outcome,
+    )
+
+
+def _line(kind: Kind, step: int, at: datetime, body: str) -> Line:
+    told = orjson.loads(body)
+    how = told.get("how", "")
+    whole = kind in (Kind.SNAPSHOT, Kind.UNDO)
+    bad = how in ("disproved", "failed")
+    what = "could not undo" if kind is Kind.UNDO and bad else _SAID[kind]
+    return Line(at, what, 0 if whole else step + 1, str(told.get("says", "")), bad)
+
+
+def _doing(found: Trail) -> str:
+    """What is under way, so that the page follows it."""
+    for repair in found.repairs:
+        if repair.outcome is None:
+            return f"Repairing with {repair.remediation.strategy}"
+    answered = [a for a in found.approvals if a.answer is Answer.APPROVED or a.right_type]
+    if answered:
+        at = max(a.answered_at or a.asked_at for a in answered)
+        if not any(decision.at > at for decision in found.decisions):
+            return "Acting on the answer"
+    incident = found.incident
+    if incident.state not in OPEN:
+        return ""
+    current = [d for d in found.diagnoses if d.episode == incident.episode]
+    if not current:
+        return "Diagnosing"
+    return "" if any(d.diagnosis_id == current[-1].id for d in found.decisions) else "Deciding"
+
+
+@router.get("/incidents/{incident_id}")
+def show(request: Request, incident_id: str, visitor: VisitorDep, parts: PartsDep) -> Response:
+    """The page; it follows by itself while something is under way."""
+    view = view_of(trail(parts.database, incident_id), parts.clock.now())
+    return page(
+        request,
+        visitor,
+        "incident.html",
+        view=view,
+        types=parts.taxonomy.types,
+        not_ready=_not_ready(parts) if view.doing == "Diagnosing" else "",
+    )
+
+
+def _not_ready(parts: Parts) -> str:
+    """What diagnosing waits for; empty when it can begin."""
+    said = parts.readiness().get("diagnosis", "ok")
+    return "" if said == "ok" else said
+
+
+@router.post("/incidents/{incident_id}/answers/{approval_id}")
+def answer(
+    request: Request, incident_id: str, approval_id: str, visitor: VisitorDep, parts: PartsDep, posted: Posted
+) -> Response:
+    """Approves or denies the plan that was read."""
+    visitor.person.need(Scope.APPROVE)
+
+    def does() -> str:
+        # A form without the plan's hash would answer whatever waits by now: an empty one never matches.
+        reply = Reply(
+            plan_hash=posted.text("plan_hash", 64),
+            reason=posted.text("reason"),
+            right_type=posted.text("right_type", 200),
+        )
+        given = _answer(posted.text("answer"))
+        if given is Answer.APPROVED and reply.right_type:
+            raise Invalid("approving and saying that the type is wrong do not go together; do one of them")
+        give(parts, visitor.person, approval_id, given, reply)
+        if given is Answer.APPROVED:
+            return "You approved. The plan is made once more, and runs when it is still the same."
+        if reply.right_type:
+            return f"You denied. It is diagnosed again, knowing that it is {reply.right_type}."
+        return "You denied. A person takes over; nothing runs."
+
+    return act(request, f"/incidents/{incident_id}", does)
+
+
+def _answer(name: str) -> Answer:
+    if name not in (Answer.APPROVED, Answer.DENIED):
+        raise Invalid("answer with approved or denied")
+    return Answer(name)
+
+
+@router.post("/incidents/{incident_id}/state")
+def move(
+    request: Request, incident_id: str, visitor: VisitorDep, parts: PartsDep, posted: Posted
+) -> Response:
+    """Acknowledges, resolves, suppresses or reopens."""
+    visitor.person.need(Scope.OPERATE)
+
+    def does() -> str:
+        to = posted.text("to")
+        if to not in list(State):
+            raise Invalid(f"there is no state {to[:50]!r}")
+        with parts.database.writing() as session:
+            moved = advance(
+                session,
+                incident_id,
+                State(to),
+                actor=visitor.person.name,
+                reason=posted.text("reason") or "by hand",
+                at=parts.clock.now(),
+            )
+        return f"The incident is {moved.state}."
+
+    return act(request, f"/incidents/{incident_id}", does)
+
+
+@router.post("/incidents/{incident_id}/correction")
+def correct(
+    request: Request, incident_id: str, visitor: VisitorDep, parts: PartsDep, posted: Posted
+) -> Response:
+    """Says what the type really is; it is a case from then on."""
+    visitor.person.need(Scope.OPERATE)
+
+    def does() -> str:
+        # Learning needs the models, and would wait for them as long as they take.
+        if waits := _not_ready(parts):
+            raise Unavailable(f"cannot learn yet: {waits}")
+        case = parts.learn.correct(
+            incident_id, posted.text("type", 200), actor=visitor.person.name, reason=posted.text("reason")
+        )
+        return f"Learned as {case.type}. The next event like it is diagnosed with this as evidence."
+
+    return act(request, f"/incidents/{incident_id}", does)

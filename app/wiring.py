@@ -1,0 +1,338 @@
+"""Wiring: how the parts fit together. The one place that knows all rooms.
+
+`open_store` is what every command needs, `build_brain` what diagnosing needs, `Service` the
+whole, with the engine running.
+"""
+
+import os
+import secrets
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from app.db.engine import Database, sqlite_url
+from app.decision.decide import Decide, default_gates
+from app.decision.policy import PolicyFile
+from app.diagnosis.build import build, excerpts
+from app.diagnosis.choose import TrackRecord
+from app.diagnosis.diagnose import Diagnose
+from app.foundation import metrics
+from app.foundation.clock import Clock, SystemClock
+from app.foundation.errors import Unavailable
+from app.foundation.logging import log
+from app.incidents.group import Group
+from app.intake.inbox import Inbox
+from app.intake.ingest import Ingest
+from app.intake.source import Source
+from app.intake.sources import SOURCES
+from app.knowledge.embed import load_embedder
+from app.knowledge.load import load_cases, load_vectors
+from app.knowledge.retrieve import Retriever
+from app.knowledge.runbook import Mistake, Runbook, read_runbooks
+from app.knowledge.shipped import knowledge_folder
+from app.knowledge.taxonomy import Taxonomy, read_taxonomy
+from app.learning.learn import Learn
+from app.people.notify import Notify
+from app.pipeline.pipeline import Pipeline
+from app.pipeline.runner import Runner
+from app.remediation import store as remediations
+from app.remediation.remediate import Acts, Point
+from app.remediation.strategies import STRATEGIES
+from app.remediation.strategy import Strategies
+from app.settings import Settings
+from app.systems.targets import Targets
+from app.web.deps import Parts
+from app.web.security import Keyring, RateLimit
+
+
+@dataclass(frozen=True)
+class Store:
+    """The settings, the clock, the migrated database and the knowledge on disk."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    taxonomy: Taxonomy
+    targets: Targets
+    strategies: Strategies
+
+    @property
+    def knowledge(self) -> Path:
+        """The folder of cases, runbooks and taxonomy in force."""
+        return self.settings.knowledge.folder or knowledge_folder()
+
+    @property
+    def models(self) -> Path:
+        """Where fitted models and the ONNX encoder are kept."""
+        return self.settings.data_dir / "models"
+
+    def runbooks(self) -> tuple[list[Runbook], list[Mistake]]:
+        """The runbooks as they are on disk now, and what is wrong with the others."""
+        params = {name: strategy.Params for name, strategy in self.strategies.items()}
+        return read_runbooks(self.knowledge / "runbooks", self.taxonomy, params)
+
+
+def database_url(settings: Settings) -> str:
+    """The address of our own tables."""
+    return settings.db.url.get_secret_value() or sqlite_url(settings.data_dir / "mendline.db")
+
+
+def migrate(database: Database) -> None:
+    """Brings the schema to the newest version; quick when it is there already."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "db" / "migrations"))
+    head = ScriptDirectory.from_config(config).get_current_head()
+    with database.engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    if current != head:
+        with database.engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def open_store(settings: Settings, clock: Clock | None = None) -> Store:
+    """Opens and migrates the database, reads the taxonomy. Makes the data folder, for its owner alone."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = Database(database_url(settings))
+    migrate(database)
+    folder = settings.knowledge.folder or knowledge_folder()
+    targets = Targets(settings.systems.targets_file or settings.data_dir / "targets.yaml")
+    return Store(
+        settings=settings,
+        clock=clock or SystemClock(),
+        database=database,
+        taxonomy=read_taxonomy(folder / "taxonomy.yaml"),
+        targets=targets,
+        strategies={strategy.id: strategy(targets) for strategy in STRATEGIES},
+    )
+
+
+def build_brain(store: Store, told: Callable[[str], None] = lambda says: None) -> tuple[Diagnose, Retriever]:
+    """Loads the embedder, all cases and runbooks, and the fitted models; fits them when they are not kept.
+
+    The first time takes a minute or two: `told` hears what is being done.
+    """
+    told("loading the embedding model")
+    embedder = load_embedder(store.settings.knowledge.embedder, store.models)
+    told("reading cases and runbooks")
+    cases = load_cases(store.database, store.knowledge)
+    runbooks, mistakes = store.runbooks()
+    for mistake in mistakes:
+        log(__name__).warning("runbook.refused", says=str(mistake))
+    vectors = load_vectors(
+        store.database, embedder, excerpts(cases), lambda done, of: told(f"embedding cases, {done} of {of}")
+    )
+    told(f"learning from {len(cases)} cases")
+
+    def records() -> Mapping[str, TrackRecord]:
+        with store.database.reading() as session:
+            return remediations.records(session)
+
+    return build(
+        cases,
+        vectors,
+        runbooks,
+        embedder,
+        store.taxonomy,
+        list(store.strategies),
+        records,
+        store.clock,
+        store.models,
+        store.knowledge / "weights.json",
+    )
+
+
+class Brain:
+    """The diagnosing parts, loaded beside the serving: `get` waits for them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._ready = threading.Event()
+        self._built: tuple[Diagnose, Retriever] | None = None
+        self.doing = "not started"
+        self.failed = ""
+
+    def load(self) -> None:
+        """Builds; a failure is kept and told, and diagnosing stays unavailable."""
+        try:
+            self._built = build_brain(self._store, self._told)
+            self.doing = "ready"
+            metrics.CASES.set(self._built[1].cases)
+            metrics.READY.set(1)
+        except Exception as error:
+            self.failed = f"{type(error).__name__}: {error}"
+            log(__name__).error("brain.failed", exc_info=error)
+        self._ready.set()
+
+    def _told(self, says: str) -> None:
+        self.doing = says
+        log(__name__).info("brain.loading", doing=says)
+
+    def _get(self, within: float) -> tuple[Diagnose, Retriever]:
+        self._ready.wait(within)
+        if self._built is None:
+            raise Unavailable(f"not ready to diagnose: {self.failed or self.doing}", retry_after=3)
+        return self._built
+
+    def diagnose(self) -> Diagnose:
+        """For the pipeline: waits as long as it takes."""
+        return self._get(600)[0]
+
+    def diagnose_now(self) -> Diagnose:
+        """For a request: raises Unavailable unless it is ready."""
+        return self._get(0)[0]
+
+    def retriever(self) -> Retriever:
+        """The knowledge in memory; waits for it."""
+        return self._get(600)[1]
+
+
+class Service:
+    """The whole, in one process."""
+
+    def __init__(self, store: Store) -> None:
+        settings, database, clock = store.settings, store.database, store.clock
+        self.store = store
+        self.brain = Brain(store)
+        self._notify = Notify(settings.people)
+        policy = PolicyFile(settings.decision.policy_file or store.knowledge / "policy.yaml", store.taxonomy)
+        acts = Acts(
+            database,
+            clock,
+            store.strategies,
+            settings.data_dir / "backups",
+            crash_at(settings.pipeline.crash_at, settings.data_dir),
+        )
+        learn = Learn(database, clock, store.taxonomy, self.brain.retriever)
+        pipeline = Pipeline(
+            database,
+            clock,
+            self.brain.diagnose,
+            Decide(default_gates(policy, settings.decision)),
+            store.strategies,
+            store.targets,
+            acts,
+            learn,
+            self._notify,
+            timedelta(minutes=settings.pipeline.approval_minutes),
+        )
+        self._group = Group(database, clock, self._opened)
+        self._inbox = Inbox(self._group.commit, limit=settings.intake.inbox_limit)
+        self._runner = Runner(
+            pipeline, database, engine_url(settings), settings.pipeline, pressure=lambda: self._inbox.busy
+        )
+        self.parts = Parts(
+            settings=settings.web,
+            database=database,
+            clock=clock,
+            ingest=Ingest(self._inbox, clock),
+            sources=open_sources(settings),
+            diagnose=self.brain.diagnose_now,
+            learn=learn,
+            taxonomy=store.taxonomy,
+            strategies=store.strategies,
+            targets=store.targets,
+            runbooks=store.runbooks,
+            readiness=self.readiness,
+            answered=self._runner.answer,
+            keyring=Keyring(database),
+            rate_limit=RateLimit(settings.web.events_per_second),
+            session_secret=session_secret(settings),
+        )
+
+    def start(self) -> None:
+        """Starts the engine; the models load beside it."""
+        self._runner.start()
+        threading.Thread(target=self._load, name="brain", daemon=True).start()
+
+    def _load(self) -> None:
+        self.brain.load()
+        # What arrived before the models were there is taken up now.
+        self._runner.opened([])
+
+    def _opened(self, incident_ids: Sequence[str]) -> None:
+        self._runner.opened(incident_ids)
+
+    def readiness(self) -> dict[str, str]:
+        """Part by part: "ok", or what it waits for. Ready when all are ok."""
+        brain = "ok" if self.brain.doing == "ready" else (self.brain.failed or self.brain.doing)
+        self.store.targets.all()
+        problem = self.store.targets.problem
+        try:
+            with self.store.database.engine.connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
+            database = "ok"
+        except Exception as error:
+            database = type(error).__name__
+        return {"database": database, "diagnosis": brain, "targets": problem.says if problem else "ok"}
+
+    def close(self) -> None:
+        """Commits what waits, stops taking up work, lets messages out."""
+        self._inbox.close()
+        self._runner.close()
+        self._notify.close()
+        self.store.database.close()
+
+
+def engine_url(settings: Settings) -> str:
+    """Where the durable engine keeps its own tables: the same Postgres, or a SQLite file beside ours."""
+    url = settings.db.url.get_secret_value()
+    if url and not url.startswith("sqlite"):
+        return url.replace("postgresql+psycopg://", "postgresql://", 1)
+    path = settings.data_dir / "engine.db"
+    # The mode stays with the file; the engine itself would leave SQLite's slower default.
+    connection = sqlite3.connect(path)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+    finally:
+        connection.close()
+    return sqlite_url(path)
+
+
+def open_sources(settings: Settings) -> dict[str, Source]:
+    """The webhooks whose secret is set; the others stay shut."""
+    found: dict[str, Source] = {}
+    source: Any  # each takes its own Params
+    for source in SOURCES:
+        secret = getattr(settings.intake, f"{source.id}_secret")
+        if secret.get_secret_value():
+            found[source.id] = source(source.Params(secret=secret))
+    return found
+
+
+def session_secret(settings: Settings) -> str:
+    """Signs the pages' sessions; made once and kept for its owner alone."""
+    given = settings.web.session_secret.get_secret_value()
+    if given:
+        return given
+    path = settings.data_dir / "session.secret"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_hex(32))
+    return path.read_text().strip()
+
+
+def crash_at(setting: str, data_dir: Path) -> Callable[[Point, str], None]:
+    """For the fault suite: kills this process the first time that the named point is reached."""
+    if not setting:
+        return lambda point, strategy: None
+    wanted_point, _, wanted_strategy = setting.partition(":")
+    mark = data_dir / "crashed"
+
+    def reach(point: Point, strategy: str) -> None:
+        if point == wanted_point and wanted_strategy in ("", strategy) and not mark.exists():
+            mark.write_text(f"{point}:{strategy} {time.time()}")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return reach
