@@ -5,6 +5,7 @@ are their steps. Each step may run twice and then does its work once.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -280,23 +281,29 @@ class Pipeline:
 
     def unfollowed(self) -> list[str]:
         """Answers that nothing has followed from: given on the command line, or left by a crash."""
-        self._expire()
+        self._close_waiting()
         with self._database.reading() as session:
             metrics.APPROVALS_WAITING.set(approve.count_waiting(session))
             metrics.PAUSED.set(bool(decisions.current(session)))
             return approve.unfollowed(session)
 
-    def _expire(self) -> None:
-        """Answers what is overdue with "expired"."""
+    def _close_waiting(self) -> None:
+        """Answers what is overdue with "expired", and what has no open incident any more with "void"."""
         now = self._clock.now()
         with self._database.reading() as session:
-            late = approve.overdue(session, now)
-        for approval_id in late:
-            try:
-                with self._database.writing() as session:
-                    approve.answer(session, approval_id, Answer.EXPIRED, actor="mendline", at=now)
-            except approve.AlreadyAnswered:
-                continue
+            closing = dict.fromkeys(approve.overdue(session, now), Answer.EXPIRED)
+            closing |= dict.fromkeys(approve.pointless(session, [state.value for state in OPEN]), Answer.VOID)
+        for approval_id, answer in closing.items():
+            # Somebody may answer in this very moment: then theirs stands.
+            with suppress(approve.AlreadyAnswered), self._database.writing() as session:
+                approve.answer(session, approval_id, answer, actor="mendline", at=now)
+
+    def undiagnosed(self, incident_id: str, why: str) -> None:
+        """Tells a person of an incident that could not be worked on, so that it is not silently left."""
+        with self._database.writing() as session:
+            incident = incidents.get(session, incident_id)
+            incidents.mark_handled(session, incident_id, incident.episode)
+        self._tell("escalated", incident, f"it could not be diagnosed: {why}")
 
     def _tell(self, kind: str, incident: Incident, text: str) -> None:
         self._notify.notify(Message(kind=kind, incident_id=incident.id, title=incident.title, text=text))

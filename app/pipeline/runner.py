@@ -151,10 +151,8 @@ class Runner:
                 handle: WorkflowHandle[Any] = DBOS.start_workflow(self._heal, incident_id, episode)
             handle.get_result()
         except Exception as error:
-            # Without this mark the starter would take it up again for ever; a person sees it in the list.
             log(__name__).error("incident.not_healed", incident_id=incident_id, exc_info=error)
-            with self._database.writing() as session:
-                incidents.mark_handled(session, incident_id, episode)
+            self._pipeline.undiagnosed(incident_id, f"{type(error).__name__}: {error}"[:300])
 
     def _sweep(self) -> None:
         while not self._stop.wait(self._settings.sweep_seconds):

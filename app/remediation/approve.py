@@ -1,5 +1,6 @@
 """Approve: a plan waits for a person, who answers once."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -9,6 +10,7 @@ from sqlmodel import Session, col, func, select
 from app.foundation.errors import Conflict, NotFound
 from app.foundation.ids import derived_id
 from app.foundation.record import Record
+from app.incidents.tables import IncidentRow
 from app.remediation.tables import ApprovalAnswerRow, ApprovalRow
 
 
@@ -155,6 +157,19 @@ def overdue(session: Session, now: datetime, limit: int = 100) -> list[str]:
             select(ApprovalRow.id)
             .where(col(ApprovalRow.waiting))
             .where(col(ApprovalRow.expires_at) <= now)
+            .limit(limit)
+        ).all()
+    )
+
+
+def pointless(session: Session, open_states: Sequence[str], limit: int = 100) -> list[str]:
+    """The ids of approvals that wait although their incident is no longer open."""
+    return list(
+        session.exec(
+            select(ApprovalRow.id)
+            .join(IncidentRow, col(IncidentRow.id) == ApprovalRow.incident_id)
+            .where(col(ApprovalRow.waiting))
+            .where(col(IncidentRow.state).not_in(open_states))
             .limit(limit)
         ).all()
     )
