@@ -16,6 +16,7 @@ from app.foundation.errors import Invalid
 from app.foundation.record import Record
 from app.intake.settings import IntakeSettings
 from app.knowledge.settings import KnowledgeSettings
+from app.llm.settings import LlmSettings
 from app.people.settings import PeopleSettings
 from app.pipeline.settings import PipelineSettings
 from app.systems.settings import SystemsSettings
@@ -46,6 +47,7 @@ class Settings(Record):
     knowledge: KnowledgeSettings = KnowledgeSettings()
     systems: SystemsSettings = SystemsSettings()
     decision: DecisionSettings = DecisionSettings()
+    llm: LlmSettings = LlmSettings()
     people: PeopleSettings = PeopleSettings()
     pipeline: PipelineSettings = PipelineSettings()
 

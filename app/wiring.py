@@ -43,6 +43,7 @@ from app.knowledge.runbook import Mistake, Runbook, read_runbooks
 from app.knowledge.shipped import knowledge_folder
 from app.knowledge.taxonomy import Taxonomy, read_taxonomy
 from app.learning.learn import Learn
+from app.llm.litellm_chat import LitellmChat
 from app.people.notify import Notify
 from app.pipeline.pipeline import Pipeline
 from app.pipeline.runner import Runner
@@ -150,6 +151,7 @@ def build_brain(store: Store, told: Callable[[str], None] = lambda says: None) -
         store.clock,
         store.models,
         store.knowledge / "weights.json",
+        LitellmChat(store.settings.llm) if store.settings.llm.model else None,
     )
 
 

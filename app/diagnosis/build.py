@@ -9,6 +9,7 @@ from app.diagnosis.choose import Records
 from app.diagnosis.diagnose import Diagnose
 from app.diagnosis.excerpt import excerpt
 from app.diagnosis.fit import (
+    MODEL_WEIGHT,
     OWN_WEIGHT,
     Fitted,
     Manifest,
@@ -21,13 +22,21 @@ from app.diagnosis.fit import (
     read_weights,
 )
 from app.diagnosis.scorer import Scorer
-from app.diagnosis.scorers import EmbeddingLinear, NearestCases, OwnCases, RunbookSections, TfidfLinear
+from app.diagnosis.scorers import (
+    EmbeddingLinear,
+    LanguageModel,
+    NearestCases,
+    OwnCases,
+    RunbookSections,
+    TfidfLinear,
+)
 from app.foundation.clock import Clock
 from app.knowledge.case import Case, Origin
 from app.knowledge.embed import Embedder, Matrix
 from app.knowledge.retrieve import Retriever
 from app.knowledge.runbook import Runbook
 from app.knowledge.taxonomy import Taxonomy
+from app.llm.chat import Chat
 
 
 def excerpts(cases: Sequence[Case]) -> list[str]:
@@ -46,9 +55,10 @@ def build(
     clock: Clock,
     models: Path | None = None,
     weights: Path | None = None,
+    chat: Chat | None = None,
 ) -> tuple[Diagnose, Retriever]:
     """`vectors` embed `excerpts(cases)`. With `models`, a fit that is kept there is used again;
-    `weights` is the file of those that ship.
+    `weights` is the file of those that ship; `chat` adds the language model as one more voice.
 
     Models are fitted on shipped cases, so that a restart gives the same answers as before;
     the site's own cases count through retrieval at once, and through `own_cases`.
@@ -72,7 +82,9 @@ def build(
         RunbookSections(RunbookSections.Params(), retriever),
         OwnCases(OwnCases.Params(), retriever),
     ]
-    pooled = {**fitted.weights, name_of(OwnCases): OWN_WEIGHT}
+    if chat is not None:
+        scorers.append(LanguageModel(LanguageModel.Params(), chat, taxonomy))
+    pooled = {**fitted.weights, name_of(OwnCases): OWN_WEIGHT, name_of(LanguageModel): MODEL_WEIGHT}
     return Diagnose(scorers, pooled, fitted, retriever, taxonomy, registered, records, clock), retriever
 
 

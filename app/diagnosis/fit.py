@@ -32,6 +32,8 @@ from app.knowledge.embed import Matrix
 VERSION = "1"
 # What a site's own verified cases weigh beside the fitted scorers (see scorers/own_cases.py).
 OWN_WEIGHT = 2.5
+# A language model is not fitted either: it is another one at every site.
+MODEL_WEIGHT = 0.3
 Array = npt.NDArray[np.float64]
 _FITTED = (TfidfLinear, EmbeddingLinear, NearestCases, RunbookSections)
 

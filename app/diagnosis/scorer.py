@@ -1,5 +1,7 @@
 """The port of a scorer."""
 
+import math
+from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
 from app.diagnosis.diagnosis import Finding, Symptom
@@ -24,3 +26,8 @@ def named(scorer: Scorer) -> str:
 def silent(scorer: Scorer, why: str) -> Finding:
     """The finding of a scorer that abstains."""
     return Finding(scorer=named(scorer), scores={}, contributes=False, hint=why)
+
+
+def shares(scores: Mapping[str, float]) -> dict[str, float]:
+    """Scores to six decimals, rounded down: to the nearest, many of them would sum to more than 1."""
+    return {type_: math.floor(score * 1e6) / 1e6 for type_, score in scores.items()}

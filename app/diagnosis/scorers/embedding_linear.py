@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from app.diagnosis.diagnosis import Finding, Symptom
 from app.diagnosis.excerpt import excerpt
-from app.diagnosis.scorer import named
+from app.diagnosis.scorer import named, shares
 from app.foundation.record import Record
 from app.knowledge.embed import Matrix
 from app.knowledge.retrieve import Retriever
@@ -54,7 +54,7 @@ class EmbeddingLinear:
         best = int(probabilities[0].argmax())
         return Finding(
             scorer=named(self),
-            scores={name: round(float(p), 6) for name, p in zip(types, probabilities[0], strict=True)},
+            scores=shares(dict(zip(types, probabilities[0].tolist(), strict=True))),
             contributes=True,
             hint=f"in meaning it lies with {types[best]}",
         )

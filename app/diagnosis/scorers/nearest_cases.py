@@ -14,7 +14,7 @@ from pydantic import Field
 
 from app.diagnosis.diagnosis import Evidence, EvidenceKind, Finding, Symptom
 from app.diagnosis.excerpt import excerpt
-from app.diagnosis.scorer import named, silent
+from app.diagnosis.scorer import named, shares, silent
 from app.foundation.record import Record
 from app.knowledge.case import Case
 from app.knowledge.retrieve import Near, Retriever
@@ -61,7 +61,7 @@ class NearestCases:
         agree = sum(near.case.type == best for near in found)
         return Finding(
             scorer=named(self),
-            scores={type_: round(share, 6) for type_, share in votes.items()},
+            scores=shares(votes),
             contributes=True,
             hint=f"{agree} of the {len(found)} nearest cases are {best}",
             evidence=evidence,

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from app.diagnosis.diagnosis import Finding, Symptom
 from app.diagnosis.excerpt import excerpt
-from app.diagnosis.scorer import named, silent
+from app.diagnosis.scorer import named, shares, silent
 from app.diagnosis.scorers.nearest_cases import cite
 from app.foundation.record import Record
 from app.knowledge.case import Origin
@@ -51,7 +51,7 @@ class OwnCases:
         held = 0.5 + 0.5 * (found[0].similarity - self._params.near) / (1 - self._params.near)
         return Finding(
             scorer=named(self),
-            scores={type_: round(min(held, 1.0) * vote / total, 6) for type_, vote in votes.items()},
+            scores=shares({type_: min(held, 1.0) * vote / total for type_, vote in votes.items()}),
             contributes=True,
             hint=f"{len(found)} like it were seen here, most were {best}",
             evidence=tuple(cite(near) for near in found),

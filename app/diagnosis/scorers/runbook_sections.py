@@ -14,7 +14,7 @@ from pydantic import Field
 
 from app.diagnosis.diagnosis import Evidence, EvidenceKind, Finding, Symptom
 from app.diagnosis.excerpt import excerpt
-from app.diagnosis.scorer import named, silent
+from app.diagnosis.scorer import named, shares, silent
 from app.foundation.record import Record
 from app.knowledge.retrieve import Cited, Retriever
 from app.knowledge.runbook import Runbook
@@ -93,7 +93,7 @@ class RunbookSections:
         how = f"{len(signalled)} with a signal that matches" if signalled else "by meaning alone"
         return Finding(
             scorer=named(self),
-            scores={type_: round(share, 6) for type_, share in votes.items()},
+            scores=shares(votes),
             contributes=True,
             hint=f"runbooks point to {best} ({how})",
             evidence=tuple(evidence),

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from app.diagnosis.diagnosis import Evidence, EvidenceKind, Finding, Symptom
 from app.diagnosis.excerpt import excerpt
-from app.diagnosis.scorer import named, silent
+from app.diagnosis.scorer import named, shares, silent
 from app.foundation.record import Record
 from app.intake.normalise import normalise
 
@@ -114,11 +114,12 @@ class TfidfLinear:
         types = [str(name) for name in self._classifier.classes_]
         probabilities = self._classifier.predict_proba(row)[0]
         best = int(probabilities.argmax())
-        evidence = self._weighed(row, text, best, types[best])
+        # The template is what is classified; what is quoted must stand in the message itself.
+        evidence = self._weighed(row, excerpt(symptom.message, symptom.log), best, types[best])
         shown = ", ".join(repr(item.quote) for item in evidence[:3]) or "many small parts"
         return Finding(
             scorer=named(self),
-            scores={name: round(float(p), 6) for name, p in zip(types, probabilities, strict=True)},
+            scores=shares(dict(zip(types, probabilities.tolist(), strict=True))),
             contributes=True,
             hint=f"{types[best]} for {shown}",
             evidence=tuple(evidence),
@@ -132,7 +133,10 @@ class TfidfLinear:
         # Two classes are stored as one row: positive is the second class.
         weights = coefficients[best] if len(coefficients) > 1 else coefficients[0] * (1 if best else -1)
         lowered = text.lower()
+        # A few letters are longer in lower case, and then places differ: quoted from there.
+        whole = text if len(text) == len(lowered) else lowered
         found: list[Evidence] = []
+        known: list[str] = []
         parts = row.data * weights[row.indices]
         for place in np.argsort(-parts):
             if parts[place] <= 0 or len(found) == 5:
@@ -140,14 +144,16 @@ class TfidfLinear:
             name = str(self._names[row.indices[place]])
             if not name.startswith("words__"):
                 continue
-            quote = name.removeprefix("words__")
-            if quote not in lowered or any(quote in seen.quote or seen.quote in quote for seen in found):
+            spoken = name.removeprefix("words__")
+            at = lowered.find(spoken)
+            if at < 0 or any(spoken in seen or seen in spoken for seen in known):
                 continue
+            known.append(spoken)
             found.append(
                 Evidence(
                     kind=EvidenceKind.WORDS,
                     ref=named(self),
-                    quote=quote,
+                    quote=whole[at : at + len(spoken)],
                     weight=round(float(parts[place]), 4),
                     type=type_,
                 )
