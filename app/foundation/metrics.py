@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-EVENTS = Counter("mendline_events_total", "Events stored.", ["source"])
+EVENTS = Counter("mendline_events_total", "Events stored.")
 DUPLICATES = Counter("mendline_events_duplicate_total", "Events that had been delivered before.")
 REFUSED = Counter("mendline_events_refused_total", "Events not taken, by reason.", ["reason"])
 COMMIT_SIZE = Histogram(

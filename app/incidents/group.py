@@ -69,10 +69,9 @@ class Group:
             except IntegrityError:
                 if attempt == 4:
                     raise
-        new = [event for event, answer in zip(events, accepted, strict=True) if not answer.duplicate]
-        for event in new:
-            metrics.EVENTS.labels(event.source[:60]).inc()
-        metrics.DUPLICATES.inc(len(events) - len(new))
+        new = sum(not answer.duplicate for answer in accepted)
+        metrics.EVENTS.inc(new)
+        metrics.DUPLICATES.inc(len(events) - new)
         metrics.INCIDENTS.labels("opened").inc(len(batch.opened))
         metrics.INCIDENTS.labels("reopened").inc(len(batch.reopened))
         if begun := batch.begun():
@@ -294,15 +293,18 @@ def _actor(event: Event) -> str:
 
 
 def _event_row(event: Event, incident_id: str | None) -> dict[str, Any]:
-    body = event.report.model_dump_json(exclude_defaults=True, exclude={"log"})
-    template = orjson.dumps(event.template).decode()
+    report = event.report
+    # Without what is empty: empty is the default. Pydantic's own way takes three times as long.
+    body = {name: value for name, value in vars(report).items() if value and name != "log"}
+    body["target"] = {name: value for name, value in vars(report.target).items() if value}
+    body["template"] = event.template
     return {
         "id": event.id,
         "incident_id": incident_id,
         "received_at": event.received_at,
         "source": event.source,
-        "status": event.report.status.value,
-        "body": f'{body[:-1]},"template":{template}}}',
+        "status": report.status.value,
+        "body": orjson.dumps(body).decode(),
     }
 
 

@@ -19,6 +19,7 @@ from app.intake.event import Accepted, Event
 
 Commit = Callable[[Sequence[Event]], Sequence[Accepted]]
 _Waiting = tuple[Sequence[Event], "asyncio.Future[list[Accepted]]"]
+_Answered = tuple["asyncio.Future[list[Accepted]]", "list[Accepted] | Exception"]
 
 
 class Inbox:
@@ -86,19 +87,27 @@ class Inbox:
                 self._count -= size
             self._store(group)
 
-    def _store(self, group: list[_Waiting]) -> None:
-        began = time.perf_counter()
-        results: list[tuple[asyncio.Future[list[Accepted]], list[Accepted] | Exception]] = []
+    def _commit_all(self, group: list[_Waiting]) -> list[_Answered]:
+        """Commits the group at once; when that fails each request alone, so that one bad event fails only itself."""
         try:
             answers = self._commit([event for events, _ in group for event in events])
-            at = 0
-            for events, future in group:
-                results.append((future, list(answers[at : at + len(events)])))
-                at += len(events)
         except Exception as error:
-            log(__name__).error("inbox.commit_failed", events=sum(len(e) for e, _ in group), exc_info=error)
-            says = "the events could not be stored; send them again"
-            results = [(future, Unavailable(says, retry_after=2)) for _, future in group]
+            if len(group) > 1:
+                return [answered for waiting in group for answered in self._commit_all([waiting])]
+            log(__name__).error("inbox.commit_failed", events=len(group[0][0]), exc_info=error)
+            return [
+                (group[0][1], Unavailable("the events could not be stored; send them again", retry_after=2))
+            ]
+        results: list[_Answered] = []
+        at = 0
+        for events, future in group:
+            results.append((future, list(answers[at : at + len(events)])))
+            at += len(events)
+        return results
+
+    def _store(self, group: list[_Waiting]) -> None:
+        began = time.perf_counter()
+        results = self._commit_all(group)
         stored = sum(len(events) for events, _ in group)
         now = time.monotonic()
         if now - self._rate[0] >= 1:
@@ -108,9 +117,7 @@ class Inbox:
         metrics.COMMIT_SIZE.observe(stored)
         metrics.COMMIT_SECONDS.observe(time.perf_counter() - began)
         # One wake-up of the loop for the whole group, not one per request.
-        by_loop: dict[
-            asyncio.AbstractEventLoop, list[tuple[asyncio.Future[list[Accepted]], list[Accepted] | Exception]]
-        ] = {}
+        by_loop: dict[asyncio.AbstractEventLoop, list[_Answered]] = {}
         for future, result in results:
             by_loop.setdefault(future.get_loop(), []).append((future, result))
         for loop, answered in by_loop.items():
@@ -119,7 +126,7 @@ class Inbox:
                 loop.call_soon_threadsafe(_answer, answered)
 
 
-def _answer(results: list[tuple["asyncio.Future[list[Accepted]]", "list[Accepted] | Exception"]]) -> None:
+def _answer(results: list[_Answered]) -> None:
     for future, result in results:
         if future.done():  # the client went away; its events are stored all the same
             continue

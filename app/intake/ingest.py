@@ -12,7 +12,7 @@ from app.foundation.clock import Clock
 from app.foundation.errors import Busy, Invalid, TooLarge
 from app.foundation.ids import derived_id, new_id
 from app.foundation.record import Record
-from app.intake.event import LOG_LIMIT, Accepted, Event, Report
+from app.intake.event import LOG_LIMIT, Accepted, Event, Report, Target
 from app.intake.inbox import Inbox
 from app.intake.normalise import normalise
 from app.intake.redact import redact, redact_value
@@ -20,6 +20,7 @@ from app.intake.redact import redact, redact_value
 BATCH_LIMIT = 1000
 _REPORT: TypeAdapter[Report] = TypeAdapter(Report)
 _NAME_LIMIT, _LABEL_LIMIT = 500, 2000
+_TEXTS = (("message", LOG_LIMIT), ("title", _LABEL_LIMIT), ("log", LOG_LIMIT), ("log_url", _LABEL_LIMIT))
 # A text with this many characters is worth a thread: redacting it would hold up the event loop.
 _LONG = 64_000
 
@@ -86,8 +87,8 @@ def prepare(report: Report, source: str, now: datetime) -> Event:
     and free of NUL, which Postgres does not store.
     """
     source = _no_nul(report.source or source)
-    clean: dict[str, Any] = {"message": _clean(report.message, LOG_LIMIT)}
-    for field, limit in (("title", _LABEL_LIMIT), ("log", LOG_LIMIT), ("log_url", _LABEL_LIMIT)):
+    clean: dict[str, Any] = {}
+    for field, limit in _TEXTS:
         if value := getattr(report, field):
             clean[field] = _clean(value, limit)
     for field in ("source", "job_id", "run_id", "fingerprint"):
@@ -100,18 +101,25 @@ def prepare(report: Report, source: str, now: datetime) -> Event:
         attributes = redact_value(report.attributes)
         clean["attributes"] = {key[:_NAME_LIMIT]: value for key, value in attributes.items()}
     if report.target.key or report.target.url:
-        named = {field: _no_nul(value) for field, value in report.target}
-        clean["target"] = report.target.model_copy(
-            update={**named, "url": _clean(report.target.url, _LABEL_LIMIT)}
-        )
+        clean["target"] = _clean_target(report.target)
+    # Most reports are clean as they come, and copying one costs as much as reading it did.
+    changed = {field: value for field, value in clean.items() if value != getattr(report, field)}
     key = report.delivery_key
     return Event(
         id=derived_id("evt", source, key) if key else new_id("evt", now),
         received_at=now,
         source=source,
         template=normalise(clean["message"]),
-        report=report.model_copy(update=clean),
+        report=report.model_copy(update=changed) if changed else report,
     )
+
+
+def _clean_target(target: Target) -> Target:
+    fields = vars(target)
+    clean = {field: _no_nul(value) for field, value in fields.items()}
+    if target.url:
+        clean["url"] = _clean(target.url, _LABEL_LIMIT)
+    return target if clean == fields else target.model_copy(update=clean)
 
 
 def _clean(text: str, limit: int) -> str:
