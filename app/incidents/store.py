@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import orjson
+from sqlalchemy import literal, tuple_
 from sqlmodel import Session, col, func, or_, select
 
+from app.db.engine import UtcDateTime
 from app.foundation.errors import Invalid, NotFound
 from app.incidents.incident import Incident, Reason, State, Transition
 from app.incidents.tables import EventLogRow, EventRow, IncidentRow, TransitionRow
@@ -63,12 +65,10 @@ def page(
         )
     if after:
         seen, incident_id = _read_cursor(after)
-        query = query.where(
-            or_(
-                col(IncidentRow.last_seen) < seen,
-                (col(IncidentRow.last_seen) == seen) & (col(IncidentRow.id) < incident_id),
-            )
-        )
+        # A row value, not an OR: only this is answered by a seek in the index.
+        position = tuple_(col(IncidentRow.last_seen), col(IncidentRow.id))
+        bound = (literal(seen, UtcDateTime), literal(incident_id))
+        query = query.where(position < tuple_(*bound))
     query = query.order_by(col(IncidentRow.last_seen).desc(), col(IncidentRow.id).desc()).limit(limit + 1)
     rows = session.exec(query).all()
     more = rows[limit - 1] if len(rows) > limit else None

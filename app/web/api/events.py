@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from app.foundation.errors import Invalid, WrongMedia
 from app.incidents import store
@@ -104,6 +105,11 @@ async def take(request: Request) -> Response:
     parts.rate_limit.take(person.key_id, len(good))
     accepted = await parts.ingest.ingest([report for _, report in good], source)
     return _batch(accepted, [index for index, _ in good], bad)
+
+
+# The way in for events: finding a route through nested routers and its dependencies costs FastAPI
+# 0.2 ms, as much as all else that is done for one event. The route above documents it.
+way_in = Route("/api/v1/events", take, methods=["POST"])
 
 
 @router.get("/events/{event_id}", summary="Read an event")

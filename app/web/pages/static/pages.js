@@ -44,7 +44,22 @@ function replace(part, fresh) {
     const same = fresh.querySelector(`#${CSS.escape(folded.id)}`);
     if (same) same.open = folded.open;
   }
-  if (part.innerHTML !== fresh.innerHTML || ("doing" in part.dataset) !== ("doing" in fresh.dataset)) part.replaceWith(fresh);
+  const times = (of) => [...of.querySelectorAll("time")];
+  const still = (of) => of.outerHTML.replace(/>[^<]*<\/time>/g, "></time>");
+  if (still(part) === still(fresh)) {
+    // Only the clock went on: nothing is moved, and nothing is announced again.
+    const now = times(fresh);
+    times(part).forEach((time, place) => { time.textContent = now[place].textContent; });
+    return;
+  }
+  const here = part.contains(document.activeElement) ? document.activeElement : null;
+  const address = here?.getAttribute("href");
+  const folded = here?.matches("details[id] > summary") && here.parentElement.id;
+  const rolled = [...part.querySelectorAll(".scroll, .events")].map((box) => box.scrollTop);
+  part.replaceWith(fresh);
+  fresh.querySelectorAll(".scroll, .events").forEach((box, place) => { box.scrollTop = rolled[place] ?? 0; });
+  const same = folded ? `#${CSS.escape(folded)} > summary` : address && `a[href="${CSS.escape(address)}"]`;
+  if (same) fresh.querySelector(same)?.focus({ preventScroll: true });
 }
 
 setTimeout(follow, EVERY);
