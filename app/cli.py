@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from app.commands import diagnosis, incidents, operate, serve
+from app.commands import demo, diagnosis, incidents, operate, serve
 from app.foundation.errors import MendlineError, Unavailable
 
 app = typer.Typer(
@@ -14,7 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (serve, diagnosis, incidents, operate):
+for module in (serve, diagnosis, incidents, operate, demo):
     module.install(app)
 
 

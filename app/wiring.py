@@ -20,6 +20,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from app.db.engine import Database, sqlite_url
 from app.decision.decide import Decide, default_gates
@@ -29,7 +31,7 @@ from app.diagnosis.choose import TrackRecord
 from app.diagnosis.diagnose import Diagnose
 from app.foundation import metrics
 from app.foundation.clock import Clock, SystemClock
-from app.foundation.errors import Unavailable
+from app.foundation.errors import Invalid, Unavailable
 from app.foundation.logging import log
 from app.incidents.group import Group
 from app.intake.inbox import Inbox
@@ -102,11 +104,31 @@ def migrate(database: Database) -> None:
             command.upgrade(config, "head")
 
 
+def _open_database(settings: Settings) -> Database:
+    """Raises Invalid naming what cannot be used, Unavailable while a server does not answer."""
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise Invalid(f"the data folder {settings.data_dir} cannot be made: {error.strerror}") from None
+    try:
+        database = Database(database_url(settings))
+    except (ArgumentError, ImportError):
+        raise Invalid("MENDLINE_DB__URL is not like postgresql+psycopg://user@host/name") from None
+    try:
+        migrate(database)
+    except CommandError as error:
+        raise Invalid(f"the database is of another version of Mendline: {error}") from None
+    except DBAPIError as error:
+        says = str(error.orig).split("\n", 1)[0]
+        if database.is_sqlite:
+            raise Invalid(f"the database {database.engine.url.database} cannot be used: {says}") from None
+        raise Unavailable(f"the database does not answer: {says}") from None
+    return database
+
+
 def open_store(settings: Settings, clock: Clock | None = None) -> Store:
     """Opens and migrates the database, reads the taxonomy. Makes the data folder, for its owner alone."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    database = Database(database_url(settings))
-    migrate(database)
+    database = _open_database(settings)
     folder = settings.knowledge.folder or knowledge_folder()
     targets = Targets(settings.systems.targets_file or settings.data_dir / "targets.yaml")
     return Store(

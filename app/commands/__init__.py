@@ -1,8 +1,13 @@
 """The commands of `mendline`, grouped by who types them; each module has `install(app)`.
 
-serve      run it: serve, setup, doctor, key
+serve      run it: serve, setup, doctor, key, version
 diagnosis  ask it: diagnose, eval, knowledge, runbook
-incidents  watch it: incidents, explain, approvals, approve, deny, correct
+incidents  watch it: incidents, explain, approvals, approve, deny, correct, move
 operate    steer it: pause, resume, strategy, target
-demo       see it work
+demo       see it work; what it plays with is in `playground*`
+
+Rules:     a command reads the settings, opens the store, calls one verb or query and prints.
+           What people read goes through `shown`: text of events is foreign and is made plain.
+           Errors are raised and become one line in `cli`.
+Tests:     `tests/commands`, `tests/flow`.
 """

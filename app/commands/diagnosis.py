@@ -1,7 +1,6 @@
 """diagnose, eval, knowledge, runbook: asking what it knows."""
 
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from rich.table import Table
 from app.commands.shown import as_json, console, quiet
 from app.diagnosis.diagnosis import Symptom
 from app.foundation import logging
+from app.foundation.clock import SystemClock
 from app.foundation.errors import Invalid
 from app.settings import read_settings
 
@@ -115,7 +115,7 @@ def runbook_lint(
         found, mistakes = read_runbooks(store.knowledge / "runbooks", store.taxonomy, params)
     for mistake in mistakes:
         console.print(str(mistake), markup=False, soft_wrap=True)
-    today = datetime.now(UTC).date()
+    today = SystemClock().now().date()
     for runbook in found:
         if overdue(runbook, today):
             console.print(f"{runbook.id}.md: nobody has reviewed it since {runbook.reviewed}", markup=False)

@@ -1,14 +1,15 @@
 """incidents, explain, approvals, approve, deny, correct: watching and answering."""
 
+from functools import cache
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
-from app.commands.shown import actor, as_json, console
+from app.commands.shown import actor, as_json, console, plain, whole_id
 from app.commands.story import show_trail
 from app.diagnosis import store as diagnoses
+from app.foundation import logging
 from app.foundation.errors import Invalid
 from app.incidents import store
 from app.incidents.incident import State
@@ -44,7 +45,7 @@ def list_(
     if as_json_:
         as_json([incident.model_dump(mode="json") for incident in found])
         return
-    table = Table("incident", "state", "type", "sure", "events", "last seen", "what", box=None)
+    table = Table(whole_id("incident"), "state", "type", "sure", "events", "last seen", "what", box=None)
     for incident in found:
         type_, confidence = types.get(incident.id, ("", None))
         table.add_row(
@@ -54,7 +55,7 @@ def list_(
             "" if confidence is None else f"{confidence:.0%}",
             str(incident.events),
             f"{incident.last_seen:%m-%d %H:%M:%S}",
-            escape(incident.title[:60]),
+            plain(incident.title, 60),
         )
     console.print(table)
 
@@ -84,10 +85,10 @@ def approvals(as_json_: Annotated[bool, typer.Option("--json", help="Print JSON.
     if as_json_:
         as_json([item.model_dump(mode="json") for item in found])
         return
-    table = Table("approval", "incident", "expires", "plan", box=None)
+    table = Table(whole_id("approval"), Column("incident", overflow="fold"), "expires", "plan", box=None)
     for item in found:
         plan = plans[item.id]
-        summary = escape(plan.summary) if plan else ""
+        summary = plain(plan.summary) if plan else ""
         table.add_row(item.id, item.incident_id, f"{item.expires_at:%m-%d %H:%M}", summary)
     console.print(table)
 
@@ -141,8 +142,10 @@ def correct(
     from app.learning.learn import Learn
     from app.wiring import build_brain, open_store
 
+    logging.configure(json=False, level="WARNING")
     opened = open_store(read_settings())
-    learn = Learn(opened.database, opened.clock, opened.taxonomy, lambda: build_brain(opened)[1])
+    retriever = cache(lambda: build_brain(opened)[1])  # it is asked for more than once
+    learn = Learn(opened.database, opened.clock, opened.taxonomy, retriever)
     case = learn.correct(incident, type_, actor=actor(), reason=reason)
     console.print(f"learned {case.id}: {case.type}")
 

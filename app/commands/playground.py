@@ -1,7 +1,7 @@
 """The demo's playground: real systems and data in one folder, and the register of targets that names them.
 
-    playground/  stock.csv  payments.db  moods.json   and pid, port and log of the two processes
-    targets.yaml policy.yaml                          beside it, for the Mendline that looks after it
+playground/  stock.csv  payments.db  moods.json   and pid, port and log of the two processes
+targets.yaml policy.yaml                          beside it, for the Mendline that looks after it
 """
 
 import csv
@@ -28,8 +28,8 @@ from app.systems.targets import SupervisedProcess
 
 ENVIRONMENT = "playground"
 # How the warehouse answers the first requests for each table.
-MOODS = {"orders": ["silent", "503"], "invoices": ["silent"]}
-STOCK = {
+MOODS = {"orders-eu": ["silent", "503"], "orders-us": ["silent"]}
+STOCK: dict[str, dict[str, Any]] = {
     "item": {"type": "integer", "unique": True},
     "product": {"type": "text"},
     "quantity": {"type": "integer", "minimum": 0, "maximum": 500},
@@ -134,6 +134,7 @@ class Playground:
         assert running is not None
         os.kill(running.pid, signal.SIGKILL)
         until(lambda: process.identify(running.pid) != running, "the shop did not die")
+        until(lambda: not self.shop_health(), "the shop did not fall silent")
         return running.pid
 
     def run_job(self, job: str) -> dict[str, Any]:
@@ -145,7 +146,7 @@ class Playground:
 
         def ended() -> bool:
             run.update(self.client.get(address).raise_for_status().json())
-            return run["status"] != "running"
+            return bool(run["status"] != "running")
 
         until(ended, f"{job} did not end")
         return run
@@ -203,11 +204,13 @@ class Playground:
         stock = {"type": "file", "path": str(self.stock), "columns": STOCK}
         shop = self._shop_connection(self.shop_url)
         return [
-            job("load-orders"),
-            job("load-invoices"),
+            job("load-orders-eu"),
+            job("load-orders-us"),
             target("service", "shop-api", "shop", "recover_service", shop),
             target("file", "stock.csv", "data", "run_data_validation_and_cleanup", stock),
-            target("table", "payments", "finance", "run_deduplication_script", table, keep="last"),
+            target(
+                "table", "payments", "finance", "run_deduplication_script", table, keep="last", most_share=0.1
+            ),
         ]
 
 
@@ -242,5 +245,7 @@ def _make_payments(path: Path) -> None:
     rows = [(f"pay-{n:04}", f"customer-{n % 37}", 1000 + 7 * n, "2026-11-20T01:00:00Z") for n in range(400)]
     again = [(*row[:3], "2026-11-20T01:05:00Z") for row in rows[-12:]]
     with closing(sqlite3.connect(path)) as database, database:
-        database.execute("CREATE TABLE payments (payment_id TEXT, customer TEXT, cents INTEGER, loaded_at TEXT)")
+        database.execute(
+            "CREATE TABLE payments (payment_id TEXT, customer TEXT, cents INTEGER, loaded_at TEXT)"
+        )
         database.executemany("INSERT INTO payments VALUES (?, ?, ?, ?)", [*rows, *again])

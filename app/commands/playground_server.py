@@ -1,16 +1,13 @@
-"""The demo's own Mendline: a data folder made anew, a server process on a free port, and its API."""
+"""The demo's own Mendline: a server process on a free port, and its API."""
 
-import fcntl
 import os
 import re
-import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,45 +15,19 @@ from typing import Any
 import httpx
 
 from app.commands.playground import until
-from app.foundation.errors import Broken, Conflict, Unavailable
+from app.db.engine import Database, sqlite_url
+from app.foundation.clock import SystemClock
+from app.foundation.errors import Broken
 from app.pipeline.trail import Trail
-from app.settings import Settings, read_settings
+from app.web.security import Role, create_key
 
 _ADDRESS = re.compile(r"serves on (http://\S+)")
-_KNOWN = ("knowledge_case", "knowledge_embedding")
-Rows = dict[str, list[sqlite3.Row]]
 # -P: a folder named `app` where the demo was started must not be taken for ours.
 _SERVE = (
     "import sys; sys.path.append(sys.argv.pop()); from pathlib import Path; "
     "from app.commands.playground_systems import end_with; end_with(Path(sys.argv.pop())); "
     "from app.cli import main; main()"
 )
-
-
-@contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """The demo's folder for us alone; whatever the demo starts ends when this does.
-
-    Raises Conflict when the folder holds something else, or another demo uses it.
-    """
-    lock = folder / "lock"
-    if folder.exists() and any(folder.iterdir()) and not lock.exists():
-        raise Conflict(f"{folder} is no folder of a demo, and a demo empties its folder: name another one")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with lock.open("w") as file:
-
-        def taken() -> bool:
-            with suppress(BlockingIOError):
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return True
-            return False
-
-        try:
-            # What a demo that was killed left behind needs a moment to end.
-            until(taken, "", seconds=10)
-        except Unavailable:
-            raise Conflict(f"another demo runs in {folder}: end it, or name another folder") from None
-        yield
 
 
 @dataclass(frozen=True)
@@ -86,76 +57,12 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
-def prepare(folder: Path, main: Settings) -> tuple[Keys, bool]:
-    """Empties the folder but for models, brings what was learned elsewhere, and makes the keys.
-
-    True when there is a fitted model, so that the start takes seconds.
-    """
-    from app.web.security import Role, create_key
-    from app.wiring import open_store
-
-    known = _known(main.data_dir / "mendline.db") or _known(folder / "mendline.db")
-    for entry in folder.iterdir():
-        if entry.is_dir() and entry.name != "models":
-            shutil.rmtree(entry)
-        elif entry.is_file() and entry.name != "lock":
-            entry.unlink()
-    share(main.data_dir / "models", folder / "models")
-    store = open_store(read_settings(environment(folder)))
-    with store.database.writing() as session:
-        now = store.clock.now()
-        keys = Keys(
-            demo=create_key(session, "demo", Role.OPERATOR, now),
-            approver=create_key(session, "demo-approver", Role.APPROVER, now),
-            you=create_key(session, "you", Role.ADMIN, now),
-        )
-    store.database.close()
-    _bring(known, folder / "mendline.db")
-    return keys, any((folder / "models").glob("diagnosis-*"))
-
-
-def share(from_: Path, to: Path) -> None:
-    """Links or copies models; their names say what they were made from, so a known name is the same file."""
-    if not from_.is_dir() or not to.parent.is_dir():
-        return
-    to.mkdir(exist_ok=True)
-    for model in from_.glob("*-*.*"):
-        there = to / model.name
-        if there.exists():
-            continue
-        try:
-            os.link(model, there)
-        except OSError:
-            shutil.copyfile(model, there)
-
-
-def _known(path: Path) -> Rows:
-    """Shipped cases and embeddings of a former start; nothing when they cannot be read as they are now."""
-    if not path.exists():
-        return {}
-    found: Rows = {}
-    with suppress(sqlite3.Error), closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as old:
-        old.row_factory = sqlite3.Row
-        found[_KNOWN[0]] = old.execute(f"SELECT * FROM {_KNOWN[0]} WHERE origin = 'shipped'").fetchall()
-        found[_KNOWN[1]] = old.execute(f"SELECT * FROM {_KNOWN[1]}").fetchall()
-    return found
-
-
-def _bring(known: Rows, path: Path) -> None:
-    """Puts them in; the start makes good what is missing or has changed since."""
-    with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as new, new:
-        for table, rows in known.items():
-            if rows:
-                names, marks = ", ".join(rows[0].keys()), ", ".join("?" * len(rows[0]))
-                new.executemany(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", map(tuple, rows))
-
-
 class Server:
     """The server process. `close` ends it and its group."""
 
-    def __init__(self, folder: Path, keys: Keys) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.keys = keys
+        self.keys = Keys("", "", "")
         self.address = ""
         self._client = httpx.Client(timeout=30, trust_env=False)
         self._process: subprocess.Popen[bytes] | None = None
@@ -165,7 +72,7 @@ class Server:
         return self._process.pid if self._process else 0
 
     def start(self) -> None:
-        """Starts it and waits for its address."""
+        """Starts it, waits for its address and makes the keys."""
         log = self._folder / "server.log"
         command = [sys.executable, "-P", "-c", _SERVE, "serve", "--host", "127.0.0.1", "--port", "0"]
         with log.open("wb") as out:
@@ -186,6 +93,15 @@ class Server:
 
         until(serves, "Mendline did not start", 120)
         self.address = found[0]
+        database = Database(sqlite_url(self._folder / "mendline.db"))
+        with database.writing() as session:
+            now = SystemClock().now()
+            self.keys = Keys(
+                demo=create_key(session, "demo", Role.OPERATOR, now),
+                approver=create_key(session, "demo-approver", Role.APPROVER, now),
+                you=create_key(session, "you", Role.ADMIN, now),
+            )
+        database.close()
 
     def check(self) -> None:
         """Raises Broken when it has ended."""
@@ -208,16 +124,15 @@ class Server:
 
     def post(self, event: dict[str, Any]) -> str:
         """Posts an event; its incident's id."""
-        return str(self._ask("POST", "events", event)["incident_id"])
+        return str(self._ask("POST", "events", event).json()["incident_id"])
 
     def trail(self, incident_id: str) -> Trail:
         """Everything that happened to an incident so far."""
-        answer = self._client.get(f"{self.address}/api/v1/incidents/{incident_id}", headers=self._as("demo"))
-        return Trail.model_validate_json(answer.raise_for_status().content)
+        return Trail.model_validate_json(self._ask("GET", f"incidents/{incident_id}").content)
 
     def knows_of(self, case_id: str, message: str) -> bool:
         """Whether a diagnosis of `message`, which is not stored, would cite this case."""
-        found = self._ask("POST", "diagnose", {"message": message})["findings"]
+        found = self._ask("POST", "diagnose", {"message": message}).json()["findings"]
         return any(item["ref"] == case_id for finding in found for item in finding["evidence"])
 
     def answer(self, approval_id: str, plan_hash: str, *, yes: bool) -> None:
@@ -238,15 +153,13 @@ class Server:
                 self._process.wait(seconds)
                 return
 
-    def _ask(self, method: str, path: str, body: dict[str, Any], who: str = "demo") -> dict[str, Any]:
-        self.check()
-        answer = self._client.request(
-            method, f"{self.address}/api/v1/{path}", json=body, headers=self._as(who)
-        )
+    def _ask(self, method: str, path: str, body: Any = None, who: str = "demo") -> httpx.Response:
+        headers = {"Authorization": f"Bearer {getattr(self.keys, who)}"}
+        try:
+            answer = self._client.request(method, f"{self.address}/api/v1/{path}", json=body, headers=headers)
+        except httpx.HTTPError as error:
+            self.check()
+            raise Broken(f"the demo's Mendline does not answer: {error}") from None
         if not answer.is_success:
             raise Broken(f"the demo's Mendline answered {answer.status_code} to {path}: {answer.text[:300]}")
-        found: dict[str, Any] = answer.json()
-        return found
-
-    def _as(self, who: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {getattr(self.keys, who)}"}
+        return answer

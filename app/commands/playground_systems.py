@@ -88,7 +88,7 @@ class Jobs(_Server):
         with self._lock:
             self.asked[key] += 1
             if key not in self.runs:
-                run = {"id": f"run-{len(self.runs) + 1}", "job": job, "status": "running", "error": ""}
+                run = {"id": str(len(self.runs) + 1), "job": job, "status": "running", "error": ""}
                 self.runs[key] = run
                 threading.Thread(target=self._work, args=(run,), daemon=True).start()
             return dict(self.runs[key])

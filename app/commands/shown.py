@@ -5,6 +5,8 @@ import json
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Column
 
 console = Console(highlight=False)
 quiet = Console(stderr=True, highlight=False)
@@ -21,3 +23,14 @@ def actor() -> str:
         return f"cli:{getpass.getuser()}"
     except (KeyError, OSError):
         return "cli"
+
+
+def plain(text: str, most: int = 160) -> str:
+    """Foreign text on one line, without control characters or markup."""
+    line = "".join(char if char.isprintable() else " " for char in text).strip()
+    return escape(line if len(line) <= most else line[: most - 1] + "…")
+
+
+def whole_id(header: str) -> Column:
+    """A column of ids, which are typed again and so never cut, however narrow the terminal is."""
+    return Column(header, min_width=30, no_wrap=True)

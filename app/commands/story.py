@@ -5,6 +5,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from app.commands.shown import plain
 from app.decision.decision import Decision
 from app.diagnosis.diagnosis import Diagnosis, EvidenceKind
 from app.pipeline.trail import Repair, Trail
@@ -12,12 +13,6 @@ from app.pipeline.trail import Repair, Trail
 _BAR = 24
 _COLOURS = {"allow": "green", "ask": "yellow", "block": "red"}
 _ENDS = {"verified": "green", "undone": "yellow", "stuck": "red", "handed_over": "yellow", "stopped": "dim"}
-
-
-def _plain(text: str, most: int = 160) -> str:
-    """Foreign text on one line, without control characters or markup."""
-    line = "".join(char if char.isprintable() else " " for char in text).strip()
-    return escape(line if len(line) <= most else line[: most - 1] + "…")
 
 
 def show_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
@@ -44,13 +39,13 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
                 continue
             console.print(
                 f"  [dim]{'':<17} {item.weight:.2f}  {escape(item.ref)}  "
-                f"{_plain(item.says or item.quote, 90)}[/]",
+                f"{plain(item.says or item.quote, 90)}[/]",
                 soft_wrap=True,
             )
     console.print()
     for place, choice in enumerate(diagnosis.choices):
         mark = "[bold]→[/]" if place == 0 else " "
-        console.print(f"{mark} {choice.strategy}  [dim]{_plain(choice.because, 200)}[/]", soft_wrap=True)
+        console.print(f"{mark} {choice.strategy}  [dim]{plain(choice.because, 200)}[/]", soft_wrap=True)
     if diagnosis.runbook:
         console.print(f"  [dim]runbook[/] {diagnosis.runbook}")
 
@@ -58,17 +53,17 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
 def show_trail(console: Console, trail: Trail) -> None:
     """An incident from its first event to how it ended."""
     incident = trail.incident
-    console.print(f"[bold]{_plain(incident.title)}[/]")
+    console.print(f"[bold]{plain(incident.title)}[/]")
     console.print(
-        f"{incident.id}  {incident.severity}  [bold]{incident.state}[/]  {_plain(incident.target.key) or 'no target'}"
+        f"{incident.id}  {incident.severity}  [bold]{incident.state}[/]  {plain(incident.target.key) or 'no target'}"
         f"  {incident.events} event{'s' if incident.events != 1 else ''}, "
         f"{incident.first_seen:%Y-%m-%d %H:%M:%S} to {incident.last_seen:%H:%M:%S} UTC"
     )
     for reason in incident.why:
         if reason.contributes:
-            console.print(f"[dim]grouped by {_plain(reason.hint)}[/]")
+            console.print(f"[dim]grouped by {plain(reason.hint)}[/]")
     if trail.paused:
-        console.print(f"[red]{_plain(trail.paused)}[/]")
+        console.print(f"[red]{plain(trail.paused)}[/]")
     for diagnosis in trail.diagnoses:
         console.rule(
             f"[dim]diagnosis {diagnosis.at:%H:%M:%S}, {diagnosis.milliseconds:.0f} ms[/]", align="left"
@@ -81,58 +76,58 @@ def show_trail(console: Console, trail: Trail) -> None:
         if approval.answer is None:
             console.print(f"waits until {approval.expires_at:%H:%M:%S} UTC: mendline approve {approval.id}")
         else:
-            why = f": {_plain(approval.reason)}" if approval.reason else ""
-            console.print(f"[bold]{approval.answer}[/] by {_plain(approval.actor)}{why}")
+            why = f": {plain(approval.reason)}" if approval.reason else ""
+            console.print(f"[bold]{approval.answer}[/] by {plain(approval.actor)}{why}")
     for repair in trail.repairs:
         _show_repair(console, repair)
     console.rule("[dim]states[/]", align="left")
     for change in trail.transitions:
         console.print(
-            f"[dim]{change.at:%H:%M:%S}[/] {change.after}  [dim]{_plain(change.actor)}: {_plain(change.reason)}[/]"
+            f"[dim]{change.at:%H:%M:%S}[/] {change.after}  [dim]{plain(change.actor)}: {plain(change.reason)}[/]"
         )
     if trail.label:
-        console.print(f"{_plain(trail.label.actor)} says that it really is [bold]{trail.label.type}[/]")
+        console.print(f"{plain(trail.label.actor)} says that it really is [bold]{trail.label.type}[/]")
 
 
 def _show_decision(console: Console, decision: Decision) -> None:
     console.rule(f"[dim]decision {decision.at:%H:%M:%S}[/]", align="left")
-    console.print(f"[bold]{decision.effect}[/]  {_plain(decision.says, 400)}", soft_wrap=True)
+    console.print(f"[bold]{decision.effect}[/]  {plain(decision.says, 400)}", soft_wrap=True)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for verdict in decision.verdicts:
         table.add_row(
-            f"  {verdict.gate}", f"[{_COLOURS[verdict.allows]}]{verdict.allows}[/]", _plain(verdict.says, 300)
+            f"  {verdict.gate}", f"[{_COLOURS[verdict.allows]}]{verdict.allows}[/]", plain(verdict.says, 300)
         )
     console.print(table)
     for passed in decision.considered:
-        console.print(f"  [dim]passed over {_plain(passed, 300)}[/]", soft_wrap=True)
+        console.print(f"  [dim]passed over {plain(passed, 300)}[/]", soft_wrap=True)
     if decision.plan:
         plan = decision.plan
         console.print(
-            f"\n{_plain(plan.summary, 300)}  [dim]risk {plan.risk}, plan {plan.hash}[/]", soft_wrap=True
+            f"\n{plain(plan.summary, 300)}  [dim]risk {plan.risk}, plan {plan.hash}[/]", soft_wrap=True
         )
         for step in plan.steps:
             after = f" (after {step.after:g} s)" if step.after else ""
-            console.print(f"  {step.index + 1}. {_plain(step.says, 300)}{after}", soft_wrap=True)
+            console.print(f"  {step.index + 1}. {plain(step.says, 300)}{after}", soft_wrap=True)
         console.print(
-            f"  [dim]verified when {_plain(plan.verify, 300)}; undo: {_plain(plan.undo or 'not possible', 300)}[/]"
+            f"  [dim]verified when {plain(plan.verify, 300)}; undo: {plain(plan.undo or 'not possible', 300)}[/]"
         )
 
 
 def _show_repair(console: Console, repair: Repair) -> None:
     remediation, outcome = repair.remediation, repair.outcome
-    by = f", approved by {_plain(remediation.approved_by)}" if remediation.approved_by else ""
+    by = f", approved by {plain(remediation.approved_by)}" if remediation.approved_by else ""
     console.rule(f"[dim]{remediation.strategy} {remediation.started_at:%H:%M:%S}{by}[/]", align="left")
     for entry in repair.journal:
         says = _said(entry.body)
-        console.print(f"[dim]{entry.at:%H:%M:%S}[/] {entry.kind:<9} {_plain(says, 300)}", soft_wrap=True)
+        console.print(f"[dim]{entry.at:%H:%M:%S}[/] {entry.kind:<9} {plain(says, 300)}", soft_wrap=True)
     if outcome is None:
         console.print("[yellow]under way[/]")
     else:
         console.print(
-            f"[{_ENDS[outcome.ended]}]{outcome.ended}[/]  {_plain(outcome.says, 400)}", soft_wrap=True
+            f"[{_ENDS[outcome.ended]}]{outcome.ended}[/]  {plain(outcome.says, 400)}", soft_wrap=True
         )
         if outcome.undone:
-            console.print(f"  undone: {_plain(outcome.undone, 300)}", soft_wrap=True)
+            console.print(f"  undone: {plain(outcome.undone, 300)}", soft_wrap=True)
 
 
 def _said(body: str) -> str:

@@ -23,6 +23,7 @@ from app.diagnosis.scorers.embedding_linear import EmbeddingLinear
 from app.diagnosis.scorers.nearest_cases import NearestCases
 from app.diagnosis.scorers.runbook_sections import RunbookSections
 from app.diagnosis.scorers.tfidf_linear import TfidfLinear
+from app.foundation.errors import Invalid
 from app.foundation.logging import log
 from app.foundation.record import Record
 from app.intake import normalise as templates
@@ -122,11 +123,13 @@ def fit(
 
     `runbook_votes` gives a text's shares per type from the runbooks, which are not learned
     from cases. `kept` spares the folds when it was found for exactly this. For 3,000 cases
-    on one core that is some 15 s instead of 90.
+    on one core that is some 15 s instead of 90. Raises Invalid for fewer than two types.
     """
     texts = [TfidfLinear.read(symptom_of(case)) for case in cases]
     labels = [case.type for case in cases]
     types = tuple(sorted(set(labels)))
+    if len(types) < 2:
+        raise Invalid(f"there is nothing to learn from {len(cases)} cases of {len(types)} types")
     tfidf = TfidfLinear.fit(TfidfLinear.Params(), texts, labels)
     embedding = EmbeddingLinear.fit(EmbeddingLinear.Params(), vectors, labels)
     weights = dict.fromkeys((name_of(scorer) for scorer in _FITTED), 0.5)

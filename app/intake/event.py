@@ -61,8 +61,8 @@ class Report(Record):
     status: Status = Status.FIRING
     delivery_key: Name = ""
     fingerprint: Name = ""
-    labels: Annotated[dict[Name, Label], Field(max_length=100)] = {}
-    attributes: Annotated[dict[Name, Any], Field(max_length=100)] = {}
+    labels: dict[Name, Label] = Field(default_factory=dict, max_length=100)
+    attributes: dict[Name, Any] = Field(default_factory=dict, max_length=100)
 
 
 class Event(Record):

@@ -6,6 +6,7 @@ the word that a reader, a classifier and a grouper need (`<ip>`, `<path>`), noth
 """
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 VERSION = "1"
@@ -65,22 +66,39 @@ _KEPT_NUMBERS = frozenset(
     ]
 )
 
-_MARKS = [mark for mark, _ in _PATTERNS]
-_VOLATILE = re.compile("|".join(f"({pattern})" for _, pattern in _PATTERNS))
 _SUSPECT = re.compile(r"[\d/\\@]")
+_SPECIAL = re.compile(r"[/\\@]")
 
 
-def _mark(match: re.Match[str]) -> str:
-    mark = _MARKS[(match.lastindex or 1) - 1]
-    if mark == "n" and match.group() in _KEPT_NUMBERS:
-        return match.group()
-    if mark == "url":
-        return match.group().split("/", 1)[0] + "/<path>"
-    return f"<{mark}>"
+class _Marker:
+    """Some of the patterns as one expression, tried in their order wherever `begin` matches."""
+
+    def __init__(self, patterns: Sequence[tuple[str, str]], begin: str = "") -> None:
+        self._marks = [mark for mark, _ in patterns]
+        self._expression = re.compile(
+            begin + "(?:" + "|".join(f"({pattern})" for _, pattern in patterns) + ")"
+        )
+
+    def __call__(self, word: str) -> str:
+        return self._expression.sub(self._mark, word)
+
+    def _mark(self, match: re.Match[str]) -> str:
+        mark = self._marks[(match.lastindex or 1) - 1]
+        if mark == "n" and match.group() in _KEPT_NUMBERS:
+            return match.group()
+        if mark == "url":
+            return match.group().split("/", 1)[0] + "/<path>"
+        return f"<{mark}>"
+
+
+_mark_all = _Marker(_PATTERNS)
+# Most words have no slash and no @. What is left begins with a digit, a hex digit or "sha256", and
+# saying so first spares two thirds of the tries.
+_mark_plain = _Marker([p for p in _PATTERNS if p[0] not in ("url", "email", "path")], r"(?=[\da-fA-Fs])")
 
 
 def _normalise_word(word: str) -> str:
-    return _VOLATILE.sub(_mark, word)
+    return _mark_all(word) if _SPECIAL.search(word) else _mark_plain(word)
 
 
 _remembered = lru_cache(maxsize=65_536)(_normalise_word)

@@ -86,8 +86,10 @@ class OnnxMiniLM:
     def embed(self, texts: Sequence[str]) -> Matrix:
         matrix = np.empty((len(texts), self.width), dtype=np.float32)
         for row, text in enumerate(texts):
+            # Half a surrogate pair, as a command line may hold, is no text to the tokenizer.
+            whole = text[:20_000].encode("utf-8", "replace").decode()
             with self._lock:
-                encoded = self._tokenizer.encode(text[:20_000])
+                encoded = self._tokenizer.encode(whole)
             ids = np.array([encoded.ids], dtype=np.int64)
             mask = np.ones_like(ids)
             matrix[row] = self._session.run(None, {"input_ids": ids, "attention_mask": mask})[0][0]

@@ -54,12 +54,14 @@ class Notify:
                         timeout=self._settings.timeout,
                     )
                     answer.raise_for_status()
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            # Never the address itself: who knows a webhook's path can post to it.
+            status = f" {error.response.status_code}" if isinstance(error, httpx.HTTPStatusError) else ""
             log(__name__).error(
                 "people.not_told",
                 incident_id=message.incident_id,
-                host=httpx.URL(address).host,
-                says=str(error),
+                host="".join(address.split("/")[2:3]).rpartition("@")[2],
+                says=f"{type(error).__name__}{status}",
             )
 
     def close(self) -> None:

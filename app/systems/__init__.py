@@ -1,8 +1,11 @@
 """Systems: one client per kind of system that repairs act on, and the register of targets.
 
-A client is bounded (time, size), raises `FarSideError`, which says whether trying
-again can help, and knows nothing of incidents. Targets are registered in `targets.yaml`:
-how to reach them, who owns them, which strategies are allowed and with what defaults. Text
-from an event never reaches a client: it can only name a target that is registered.
+Comes in:  `targets.yaml`: how each target is reached, who owns it, which strategies are allowed
+           there and with what defaults.
+Goes out:  bounded calls (time, size) that raise `FarSideError`, which says whether trying again
+           can help.
+Rules:     a client knows nothing of incidents. Text from an event never reaches a client: it can
+           only name a target that is registered. What is told of an address is its host.
+Add a system: a connection in `targets.py`, a client beside it, a test against a real one.
 Tests:     `tests/systems`.
 """

@@ -19,6 +19,7 @@ from app.knowledge.taxonomy import Taxonomy
 from app.llm.chat import Chat, ChatFailed
 
 _JSON = re.compile(r"\{.*\}", re.S)
+_MARK = re.compile(r"<(?=\s*/?\s*message)", re.I)
 _INSTRUCTIONS = """You classify error messages by the cause that a repair would act on.
 Answer with one JSON object and nothing else: {{"type": "<one of the types>", "quote": "<words copied exactly
 from the message that show it>"}}.
@@ -48,8 +49,8 @@ class LanguageModel:
 
     def score(self, symptom: Symptom) -> Finding:
         text = excerpt(symptom.message, symptom.log)
-        # The closing mark cannot be forged from inside.
-        shown = text.replace("<message>", "").replace("</message>", "")
+        # The closing mark cannot be forged from inside, not even out of pieces.
+        shown = _MARK.sub("(", text)
         try:
             said = self._chat.ask(self._instructions, f"<message>\n{shown}\n</message>")
             found = _JSON.search(said)

@@ -1,0 +1,261 @@
+"""Each kind of mistake: found, at its line, with the word that was meant."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from pydantic import Field
+
+from app.foundation.record import Record
+from app.knowledge.runbook import SECTIONS, Runbook, overdue, read_runbook, read_runbooks
+from app.knowledge.shipped import knowledge_folder
+from app.knowledge.taxonomy import StrategyEntry, Taxonomy, TypeEntry, read_taxonomy
+from app.remediation.strategies import STRATEGIES
+
+GOOD = """---
+id: load-times-out
+types: [network_timeout, service_unavailable]
+signals:
+  - 'timed out'
+  - 'HTTP 50\\d'
+strategy: retry
+params: {tries: 2}
+risk: low
+approval: auto
+owner: data
+reviewed: 2026-11-01
+---
+# The nightly load times out
+
+## Symptoms
+
+```
+# a comment in a log, no heading
+## nor this
+```
+
+## Confirm
+
+Ask it.
+
+## Fix
+
+Run it again.
+
+## Verify
+
+It is green.
+
+## Roll back
+
+Nothing.
+
+## Escalate
+
+The owner.
+
+## Seen in
+
+Nothing yet.
+"""
+
+
+class Tries(Record):
+    tries: int = Field(3, ge=1, le=5)
+    pause: float = 1
+
+
+TAXONOMY = Taxonomy(
+    version=1,
+    types={
+        name: TypeEntry(when=name) for name in ("network_timeout", "service_unavailable", "quota_exceeded")
+    },
+    strategies={
+        "retry": StrategyEntry(serves=("network_timeout",), risk="low", undo=""),
+        "rollback": StrategyEntry(serves=("service_unavailable",), risk="high", undo=""),
+        "elsewhere": StrategyEntry(serves=("*",), risk="low", undo=""),
+    },
+)
+PARAMS: dict[str, type[Record]] = {"retry": Tries, "rollback": Tries}
+
+
+def write(folder: Path, text: str, name: str = "load-times-out.md") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def mistakes(folder: Path, old: str, new: str) -> list[str]:
+    """What is wrong once `old` is `new`."""
+    assert old in GOOD
+    runbook, wrong = read_runbook(write(folder, GOOD.replace(old, new, 1)), TAXONOMY, PARAMS)
+    assert (runbook is None) == bool(wrong)
+    return [str(mistake) for mistake in wrong]
+
+
+class TestAWholeRunbook:
+    def test_it_is_read(self, tmp_path: Path) -> None:
+        runbook, wrong = read_runbook(write(tmp_path, GOOD), TAXONOMY, PARAMS)
+        assert wrong == []
+        assert runbook is not None
+        assert runbook.title == "The nightly load times out"
+        assert runbook.types == ("network_timeout", "service_unavailable")
+        assert runbook.signals == ("timed out", r"HTTP 50\d")
+        assert (runbook.strategy, runbook.params) == ("retry", {"tries": 2})
+        assert tuple(section.heading for section in runbook.sections) == SECTIONS
+
+    def test_a_section_is_cited_by_its_anchor_and_knows_its_line(self, tmp_path: Path) -> None:
+        runbook, _ = read_runbook(write(tmp_path, GOOD), TAXONOMY, PARAMS)
+        assert runbook is not None
+        section = runbook.section("roll-back")
+        assert section is not None
+        assert (section.heading, section.text) == ("Roll back", "Nothing.")
+        assert GOOD.split("\n")[section.line - 1] == "## Roll back"
+        assert runbook.section("no-such") is None
+
+    def test_what_stands_in_a_fence_is_no_heading(self, tmp_path: Path) -> None:
+        runbook, _ = read_runbook(write(tmp_path, GOOD), TAXONOMY, PARAMS)
+        assert runbook is not None
+        assert "## nor this" in runbook.sections[0].text
+
+    def test_line_ends_of_windows_are_no_mistake(self, tmp_path: Path) -> None:
+        path = write(tmp_path, "")
+        path.write_bytes(GOOD.replace("\n", "\r\n").encode())
+        runbook, wrong = read_runbook(path, TAXONOMY, PARAMS)
+        assert wrong == []
+        assert runbook == read_runbook(write(tmp_path, GOOD), TAXONOMY, PARAMS)[0]
+
+    def test_signals_and_parameters_may_be_left_out(self, tmp_path: Path) -> None:
+        text = GOOD.replace("params: {tries: 2}\n", "").replace(
+            "signals:\n  - 'timed out'\n  - 'HTTP 50\\d'\n", ""
+        )
+        runbook, wrong = read_runbook(write(tmp_path, text), TAXONOMY, PARAMS)
+        assert wrong == []
+        assert runbook is not None
+        assert (runbook.signals, runbook.params) == ((), {})
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("old", "new", "expected"),
+        [
+            ("---\nid", "id", "1: begins with front matter between two lines of ---"),
+            ("id: load", "id: [load", "3: not YAML: "),
+            ("2026-11-01", "2026-13-41", "2: not YAML: "),
+            (GOOD.split("---")[1], "\n- a\n- list\n", "2: the front matter is a mapping of keys to values"),
+            ("owner: data", "ownr: data", "11: unknown key 'ownr'; did you mean 'owner'?"),
+            ("owner: data\n", "", "2: owner: Field required"),
+            ("risk: low", "risk: tiny", "9: risk: Input should be 'low', 'medium' or 'high'"),
+            ("reviewed: 2026-11-01", "reviewed: soon", "12: reviewed: "),
+            ("id: load-times-out", "id: Load_Times", "2: id: String should match pattern"),
+            (
+                "id: load-times-out",
+                "id: load-timed-out",
+                "2: the id 'load-timed-out' is not the file's name 'load-times-out'",
+            ),
+            (
+                "[network_timeout, ",
+                "[network_timout, ",
+                "3: no such type: 'network_timout'; did you mean 'network_timeout'?",
+            ),
+            (
+                "[network_timeout, ",
+                "[zzz, ",
+                "3: no such type: 'zzz'; known are network_timeout, service_unavailable, quota_exceeded",
+            ),
+            ("'timed out'", "'(?=timed) out'", "4: the signal '(?=timed) out' is no RE2 expression: "),
+            (
+                "strategy: retry",
+                "strategy: retri",
+                "7: no strategy 'retri' is registered; did you mean 'retry'?",
+            ),
+            (
+                "strategy: retry",
+                "strategy: elsewhere",
+                "7: no strategy 'elsewhere' is registered; known are retry, rollback",
+            ),
+            ("{tries: 2}", "{tries: 9}", "8: params.tries: Input should be less than or equal to 5"),
+            (
+                "{tries: 2}",
+                "{trys: 2}",
+                "8: params.trys: Extra inputs are not permitted; did you mean 'tries'?",
+            ),
+            (
+                "strategy: retry",
+                "strategy: rollback",
+                "10: rollback has high risk and needs at least one_person",
+            ),
+            ("# The nightly load times out", "The nightly load", "14: a level-1 heading says what happened"),
+            ("## Confirm", "## Confrim", "23: no section is called 'Confrim'; did you mean 'Confirm'?"),
+            ("## Escalate\n\nThe owner.\n\n", "", "14: sections are missing: Escalate"),
+            ("Ask it.\n", "", "23: the section 'Confirm' is empty"),
+            ("## Seen in", "## Escalate\n\nNobody.\n\n## Seen in", "16: a section stands twice"),
+            ("## Verify", "## Roll back\n\nx\n\n## Verify", "16: a section stands twice"),
+        ],
+    )
+    def test_it_has_its_line_and_the_nearest_word(
+        self, tmp_path: Path, old: str, new: str, expected: str
+    ) -> None:
+        said = mistakes(tmp_path, old, new)
+        assert any(mistake.startswith(f"load-times-out.md:{expected}") for mistake in said), said
+
+    def test_sections_in_another_order(self, tmp_path: Path) -> None:
+        text = GOOD.replace("## Verify", "## X").replace("## Fix", "## Verify").replace("## X", "## Fix")
+        runbook, wrong = read_runbook(write(tmp_path, text), TAXONOMY, PARAMS)
+        assert runbook is None
+        assert [str(mistake) for mistake in wrong] == [
+            "load-times-out.md:16: the sections stand in this order: Symptoms, Confirm, Fix, Verify, Roll back, "
+            "Escalate, Seen in"
+        ]
+
+    def test_all_of_them_are_said_by_line(self, tmp_path: Path) -> None:
+        text = (
+            GOOD.replace("network_timeout", "netwrk").replace("tries: 2", "tries: 0").replace("Ask it.", "")
+        )
+        _, wrong = read_runbook(write(tmp_path, text), TAXONOMY, PARAMS)
+        assert [mistake.line for mistake in wrong] == [3, 8, 23]
+
+    @pytest.mark.parametrize("content", [None, b"\xff\xfe---"], ids=["not there", "no text"])
+    def test_one_that_cannot_be_read(self, tmp_path: Path, content: bytes | None) -> None:
+        path = tmp_path / "x.md"
+        if content:
+            path.write_bytes(content)
+        runbook, (mistake,) = read_runbook(path, TAXONOMY, PARAMS)
+        assert runbook is None
+        assert str(mistake).startswith("x.md:1: cannot be read: ")
+
+    def test_keys_that_are_no_words(self, tmp_path: Path) -> None:
+        assert mistakes(tmp_path, "owner: data", "7: data")
+
+    def test_a_low_risk_may_still_ask(self, tmp_path: Path) -> None:
+        assert mistakes(tmp_path, "approval: auto", "approval: two_people") == []
+
+
+class TestReadRunbooks:
+    def test_a_broken_one_does_not_take_the_others_down(self, tmp_path: Path) -> None:
+        write(tmp_path, GOOD)
+        write(tmp_path, "nonsense", "broken.md")
+        write(tmp_path, "about this folder", "README.md")
+        runbooks, wrong = read_runbooks(tmp_path, TAXONOMY, PARAMS)
+        assert [runbook.id for runbook in runbooks] == ["load-times-out"]
+        assert [mistake.file for mistake in wrong] == ["broken.md"]
+
+    def test_a_folder_that_is_not_there_has_none(self, tmp_path: Path) -> None:
+        assert read_runbooks(tmp_path / "gone", TAXONOMY, PARAMS) == ([], [])
+
+
+class TestOverdue:
+    def test_a_year_without_a_review(self, tmp_path: Path) -> None:
+        runbook, _ = read_runbook(write(tmp_path, GOOD), TAXONOMY, PARAMS)
+        assert isinstance(runbook, Runbook)
+        assert not overdue(runbook, date(2027, 11, 1))
+        assert overdue(runbook, date(2027, 11, 2))
+
+
+class TestTheShippedOnes:
+    def test_they_are_whole(self) -> None:
+        params = {kind.id: kind.Params for kind in STRATEGIES}
+        taxonomy = read_taxonomy(knowledge_folder() / "taxonomy.yaml")
+        runbooks, wrong = read_runbooks(knowledge_folder() / "runbooks", taxonomy, params)
+        assert [str(mistake) for mistake in wrong] == []
+        assert len(runbooks) >= 3 * len(taxonomy.text_types)

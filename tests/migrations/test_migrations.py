@@ -1,0 +1,124 @@
+"""The schema that migrations build is the one that the tables declare, on both databases."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, inspect, text
+
+from app.db import engine as db
+from app.db.engine import Database, sqlite_url
+from app.tables import metadata
+from app.wiring import migrate
+from tests.situations import NOW
+
+CONFIG = Config()
+CONFIG.set_main_option("script_location", str(Path(db.__file__).parent / "migrations"))
+SCRIPTS = ScriptDirectory.from_config(CONFIG)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty database of its own."""
+    if request.param == "sqlite":
+        made = Database(sqlite_url(tmp_path / "test.db"))
+        yield made
+        made.close()
+        return
+    server, name = request.getfixturevalue("postgres_url"), f"migrations_{uuid.uuid4().hex}"
+    admin = create_engine(server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    made = Database(server.replace("/postgres?", f"/{name}?"))
+    yield made
+    made.close()
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name}"))
+    admin.dispose()
+
+
+def up(database: Database, revision: str) -> None:
+    with database.engine.begin() as connection:
+        CONFIG.attributes["connection"] = connection
+        command.upgrade(CONFIG, revision)
+
+
+def down(database: Database, revision: str) -> None:
+    with database.engine.begin() as connection:
+        CONFIG.attributes["connection"] = connection
+        command.downgrade(CONFIG, revision)
+
+
+def at(database: Database) -> str | None:
+    """The revision that the database is at."""
+    with database.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def tables(database: Database) -> set[str]:
+    return set(inspect(database.engine).get_table_names()) - {"alembic_version"}
+
+
+def test_there_is_one_head_and_one_base() -> None:
+    assert len(SCRIPTS.get_heads()) == 1
+    assert len(SCRIPTS.get_bases()) == 1
+
+
+def test_every_revision_can_be_taken_back() -> None:
+    for script in SCRIPTS.walk_revisions():
+        assert callable(script.module.downgrade), script.revision
+
+
+class TestUpgrade:
+    def test_the_schema_is_what_the_tables_declare(self, database: Database) -> None:
+        migrate(database)
+        assert at(database) == SCRIPTS.get_current_head()
+        with database.engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            assert compare_metadata(context, metadata) == []
+
+    def test_twice_is_once(self, database: Database) -> None:
+        migrate(database)
+        before = tables(database)
+        migrate(database)
+        assert tables(database) == before == set(metadata.tables)
+
+    def test_rows_survive_being_migrated_again(self, database: Database) -> None:
+        migrate(database)
+        with database.writing() as session:
+            session.connection().execute(
+                metadata.tables["pause"].insert().values(at=NOW, actor="ada", paused=True, reason="")
+            )
+        migrate(database)
+        with database.reading() as session:
+            assert session.connection().execute(text("SELECT count(*) FROM pause")).scalar_one() == 1
+
+
+class TestDowngrade:
+    def test_base_leaves_nothing(self, database: Database) -> None:
+        migrate(database)
+        down(database, "base")
+        assert tables(database) == set()
+        assert at(database) is None
+
+    def test_up_again_gives_the_same(self, database: Database) -> None:
+        migrate(database)
+        down(database, "base")
+        migrate(database)
+        assert tables(database) == set(metadata.tables)
+
+
+class TestSteps:
+    def test_each_step_goes_up_and_down(self, database: Database) -> None:
+        for script in reversed(list(SCRIPTS.walk_revisions())):
+            up(database, script.revision)
+            assert at(database) == script.revision
+            down(database, "-1")
+            assert at(database) == script.down_revision
+            up(database, script.revision)

@@ -1,0 +1,293 @@
+"""Scenes: for each strategy something real that is broken, and what must be true of it afterwards.
+
+A scene gives what is registered and what the event says; `mended` and `as_before` look at the far side
+itself and never at what Mendline says of it. A new strategy needs a scene here: the fault suite asks for it.
+"""
+
+import json
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+from tests.doubles import JobServer, Service, until
+from tests.server import Body, Mendline
+
+
+class Scene:
+    """One broken thing. `disprove` makes it broken again after it was acted on, so that verifying says no."""
+
+    strategy: ClassVar[str]
+    message: ClassVar[str]
+    type: ClassVar[str]
+    defaults: ClassVar[Body] = {}
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.connection: Body = {}
+
+    def register(self, site: Mendline, name: str, **fields: Any) -> Body:
+        """Registers it under `name`; the target as an event names it."""
+        return site.register(
+            name, self.connection, self.strategy, defaults={self.strategy: self.defaults}, **fields
+        )
+
+    def disprove(self, site: Mendline, name: str) -> None:
+        raise NotImplementedError
+
+    def mended(self, kept: Path) -> None:
+        """Asserts that it works, that nothing was lost (`kept` holds the backups) or done twice."""
+        raise NotImplementedError
+
+    def as_before(self) -> None:
+        """Asserts that it is as broken as it was, and that nothing was done twice."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Leaves nothing running."""
+
+
+class Job(Scene):
+    """A job whose next run fails and the one after that succeeds; it can be looked up by key."""
+
+    strategy = "retry_with_exponential_backoff"
+    type = "network_timeout"
+    message = "connection to warehouse timed out after 30 s while loading orders"
+    defaults = {"tries": 3, "first_delay": 0, "multiplier": 1}
+
+    def __init__(self, folder: Path, fail: int = 1) -> None:
+        super().__init__(folder)
+        self.server = JobServer()
+        self.server.fail = self._fail = fail
+        self._running = self.server.running()
+        self._running.__enter__()
+        self.connection = self.server.job()
+
+    def disprove(self, site: Mendline, name: str) -> None:
+        self.server.fail = 100
+        for run in self.server.runs.values():
+            run["status"] = "failed"
+
+    def mended(self, kept: Path) -> None:
+        assert self.server.acted == self._fail + 1
+        self._asked_once()
+
+    def as_before(self) -> None:
+        assert self.server.acted <= self.defaults["tries"]
+        self._asked_once()
+
+    def _asked_once(self) -> None:
+        assert set(self.server.asked) == set(self.server.runs)
+        assert set(self.server.asked.values()) <= {1}, self.server.asked
+
+    def close(self) -> None:
+        self._running.__exit__(None, None, None)
+
+
+class DeadService(Scene):
+    """A process with a health address that was killed."""
+
+    strategy = "recover_service"
+    type = "service_unavailable"
+    message = "health check failed: checkout service answers 503 unhealthy"
+    defaults = {"tries": 1}
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.service = Service(folder)
+        self.connection = self.service.connection
+        self.service.start()
+        self.service.end()
+
+    def _alive(self) -> list[int]:
+        starts = (self.folder / "starts").read_text().splitlines()
+        return [pid for pid in (int(line.split()[0]) for line in starts) if _lives(pid)]
+
+    def disprove(self, site: Mendline, name: str) -> None:
+        self.service.end()
+
+    def mended(self, kept: Path) -> None:
+        from app.systems import process
+
+        assert process.health(self.service.target).ok
+        assert len(self._alive()) == 1
+        assert self.service.started == 2
+
+    def as_before(self) -> None:
+        assert self._alive() == []
+        assert self.service.started <= 2
+
+    def close(self) -> None:
+        self.service.end()
+
+
+def _lives(pid: int) -> bool:
+    from app.systems.process import identify
+
+    return identify(pid) is not None
+
+
+class DirtyFile(Scene):
+    """A CSV with a gap, a row that stands twice, and numbers that are written as text."""
+
+    strategy = "run_data_validation_and_cleanup"
+    type = "data_corruption"
+    message = "corrupt rows in measurements file: values could not be parsed as numbers"
+
+    DIRTY = (
+        "sensor,degrees,note\n"
+        'a,20.5,"first, and quoted"\n'
+        "b,21.0,\n"
+        "b,21.0,\n"
+        "c,,gap\n"
+        "d, 22.5 ,spaces\n"
+        "e,error,broken\n"
+        "f,20.0,\n"
+    )
+    CLEAN = (
+        "sensor,degrees,note\n"
+        'a,20.5,"first, and quoted"\n'
+        "b,21.0,\n"
+        "c,20.75,gap\n"
+        "d,22.5,spaces\n"
+        "e,20.75,broken\n"
+        "f,20.0,\n"
+    )
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.path = folder / "measurements.csv"
+        self.path.write_text(self.DIRTY)
+        self.path.chmod(0o640)
+        self.connection = {
+            "type": "file",
+            "path": str(self.path),
+            "columns": {"sensor": {"type": "text"}, "degrees": {"type": "number", "maximum": 100}},
+        }
+
+    def disprove(self, site: Mendline, name: str) -> None:
+        """Its owner declares another range meanwhile: what was agreed to is no longer what is wanted."""
+        self.connection["columns"]["degrees"]["maximum"] = 50
+        self.register(site, name)
+
+    def mended(self, kept: Path) -> None:
+        assert self.path.read_text() == self.CLEAN
+        assert (kept / f"{self.path.name}.before").read_text() == self.DIRTY
+        self._alone()
+
+    def as_before(self) -> None:
+        assert self.path.read_text() == self.DIRTY
+        self._alone()
+
+    def _alone(self) -> None:
+        assert [path.name for path in self.folder.iterdir()] == [self.path.name]
+        assert self.path.stat().st_mode & 0o777 == 0o640
+
+
+class RepeatedRows(Scene):
+    """A table in SQLite into which one load ran twice."""
+
+    strategy = "run_deduplication_script"
+    type = "data_duplication"
+    message = "duplicate rows appear more than once in table orders after reload"
+
+    ROWS = tuple((1000 + n % 9, f"customer {n % 9}", 1.5 * (n % 9)) for n in range(13))
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.path = folder / "shop.db"
+        self._late: list[tuple[int, str, float]] = []
+        with closing(sqlite3.connect(self.path)) as shop, shop:
+            shop.execute(
+                "CREATE TABLE orders (id INTEGER PRIMARY KEY, number INT, customer TEXT, total REAL)"
+            )
+            self._insert(shop, self.ROWS)
+        self.connection = {
+            "type": "table",
+            "url": f"sqlite:///{self.path}",
+            "table": "orders",
+            "key": ["number"],
+        }
+        self._original = self._rows()
+
+    def _insert(self, shop: sqlite3.Connection, rows: Any) -> None:
+        shop.executemany("INSERT INTO orders (number, customer, total) VALUES (?, ?, ?)", rows)
+
+    def _rows(self) -> Counter[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self.path)) as shop:
+            return Counter(shop.execute("SELECT id, number, customer, total FROM orders").fetchall())
+
+    def disprove(self, site: Mendline, name: str) -> None:
+        """The load runs once more."""
+        with closing(sqlite3.connect(self.path)) as shop, shop:
+            before = self._rows()
+            shop.execute("INSERT INTO orders VALUES (500, 1001, 'customer 1', 1.5)")
+        self._original += self._rows() - before
+
+    def mended(self, kept: Path) -> None:
+        left = self._rows()
+        numbers = [row[1] for row in left.elements()]
+        assert len(numbers) == len(set(numbers))
+        lines = (kept / "removed-rows.jsonl").read_text().splitlines()[1:]
+        removed = Counter(tuple(map(_thaw, json.loads(line)[1])) for line in lines)
+        assert left + removed == self._original
+
+    def as_before(self) -> None:
+        assert self._rows() == self._original
+
+
+def _thaw(cell: Any) -> Any:
+    return float.fromhex(cell["real"]) if isinstance(cell, dict) else cell
+
+
+SCENES: tuple[type[Scene], ...] = (Job, DeadService, DirtyFile, RepeatedRows)
+
+
+Make = Callable[[type[Scene]], Scene]
+SECRET = "a secret of the tests"  # of the webhooks
+
+
+class Receiver:
+    """Gets the messages to people, as a webhook's other end would."""
+
+    def __init__(self) -> None:
+        self.messages: list[Body] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.messages.append(json.loads(body))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Tests read messages, not logs."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/told"
+
+    def about(self, incident_id: str, kind: str) -> Body:
+        """The message of that kind about that incident, once it came."""
+
+        def found() -> list[Body]:
+            return [m for m in self.messages if m["incident_id"] == incident_id and m["kind"] == kind]
+
+        until(lambda: bool(found()))
+        return found()[0]
+
+    @contextmanager
+    def running(self) -> Iterator["Receiver"]:
+        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._server.shutdown()
+            thread.join()
+            self._server.server_close()
