@@ -138,29 +138,30 @@ class Running:
 
 @contextmanager
 def data_folder(prepared: Path | None) -> Iterator[Path]:
-    """A fresh data folder in which nothing has to be learnt any more; removed afterwards."""
+    """A data folder of its own, removed afterwards; a copy of `prepared`, in which nothing is to be learnt."""
     with tempfile.TemporaryDirectory(prefix="mendline-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        source = prepared or folder
-        if not (source / "mendline.db").exists():
-            print("bench: preparing a data folder; keep one with --prepared", file=sys.stderr)
-            mendline(source, "setup")
-        if source != folder:
-            for file in source.glob("mendline.db*"):
+        if prepared:
+            if not (prepared / "mendline.db").exists():
+                environment = os.environ | {"MENDLINE_DATA_DIR": str(prepared)}
+                subprocess.run([*MENDLINE, "setup"], cwd=ROOT, env=environment, stdout=sys.stderr, check=True)
+            for file in prepared.glob("mendline.db*"):
                 shutil.copy(file, folder)
-            shutil.copytree(source / "models", folder / "models", dirs_exist_ok=True)
+            shutil.copytree(prepared / "models", folder / "models", dirs_exist_ok=True)
         yield folder
 
 
-def mendline(folder: Path, *arguments: str) -> str:
-    """Runs a command on a data folder and returns what it printed."""
-    environment = os.environ | {"MENDLINE_DATA_DIR": str(folder)}
-    done = subprocess.run(
-        [*MENDLINE, *arguments], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode:
-        sys.exit(f"bench: mendline {' '.join(arguments)} failed")
-    return done.stdout.strip()
+def new_key(folder: Path, role: str) -> str:
+    """An API key; the server has been started in `folder` before."""
+    from app.db.engine import Database, sqlite_url
+    from app.web.security import Role, create_key
+
+    database = Database(sqlite_url(folder / "mendline.db"))
+    try:
+        with database.writing() as session:
+            return create_key(session, f"bench-{time.time_ns()}", Role(role), datetime.now(UTC))
+    finally:
+        database.close()
 
 
 def serving(folder: Path) -> Running:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from scripts.benches._common import data_folder, mendline, server
+from scripts.benches._common import data_folder, new_key, server
 from scripts.benches._sending import load, sending_arguments
 from scripts.benches.bare import run as run_bare
 
@@ -25,8 +25,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """The bare service, then ours."""
     bare = run_bare(options)
     with data_folder(options.prepared) as folder:
-        key = mendline(folder, "key", "create", "bench", "--role", "ingest")
         with server(folder) as running:
+            key = new_key(folder, "ingest")
             ready = running.megabytes("VmRSS")
             single, ids = load(running, options, batch=1, seed=1, key=key)
             single["stored"] = stored(folder)

@@ -12,7 +12,7 @@ import sqlite3
 import time
 from typing import Any
 
-from scripts.benches._common import data_folder, mendline, milliseconds, server
+from scripts.benches._common import data_folder, milliseconds, new_key, server
 from scripts.benches._incidents import make_incidents
 from scripts.benches._messages import reports
 
@@ -28,10 +28,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """The service is ready before the first event; three events are sent before those that count."""
     with data_folder(options.prepared) as folder:
-        key = mendline(folder, "key", "create", "bench", "--role", "ingest")
         if options.backlog:
             make_incidents(folder, options.backlog, first=0, handled=False)
         with server(folder) as running:
+            key = new_key(folder, "ingest")
             host, port = running.address()
             connection = http.client.HTTPConnection(host, port, timeout=30)
             database = sqlite3.connect(f"file:{folder}/mendline.db?mode=ro", uri=True, timeout=30)

@@ -11,7 +11,7 @@ import re
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from scripts.benches._common import Running, data_folder, mendline, server, timed
+from scripts.benches._common import Running, data_folder, new_key, server, timed
 from scripts.benches._incidents import make_incidents
 
 _LIST = "/api/v1/incidents?limit=25"
@@ -26,13 +26,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """At each size, from the smallest."""
     found = {}
     with data_folder(options.prepared) as folder:
-        key = mendline(folder, "key", "create", "bench", "--role", "viewer")
         have = 0
         for size in sorted(options.sizes):
             make_incidents(folder, size - have, first=have, handled=True)
             have = size
             with server(folder) as running:
-                found[str(size)] = _measure(running, key, options.times)
+                found[str(size)] = _measure(running, new_key(folder, "viewer"), options.times)
     return {"times": options.times, "incidents": found}
 
 

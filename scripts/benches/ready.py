@@ -15,7 +15,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """Seconds from the command to the first 200 of each probe; the median of the starts."""
     with data_folder(options.prepared) as folder:
         with server(folder):
-            pass
+            pass  # it learns, where nothing was prepared
         healthy, ready, memory = [], [], []
         for _ in range(options.starts):
             (folder / "server.log").unlink()
