@@ -156,13 +156,17 @@ def transitions(session: Session, incident_id: str) -> list[Transition]:
     ]
 
 
-def unhandled(session: Session, limit: int = 100) -> Sequence[tuple[str, int]]:
-    """(incident id, episode) of firing incidents whose episode the pipeline has not begun, oldest first."""
+def unhandled(session: Session, limit: int = 100, *, newest: bool = False) -> Sequence[tuple[str, int]]:
+    """(incident id, episode) of firing incidents whose episode the pipeline has not begun.
+
+    Oldest first, or newest first; an id tells when an incident was first seen.
+    """
+    by = col(IncidentRow.id)
     rows = session.exec(
         select(IncidentRow.id, IncidentRow.episode)
         .where(IncidentRow.state == State.FIRING.value)
         .where(col(IncidentRow.handled_episode) < col(IncidentRow.episode))
-        .order_by(col(IncidentRow.id))
+        .order_by(by.desc() if newest else by)
         .limit(limit)
     ).all()
     return [(incident_id, episode) for incident_id, episode in rows]

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Column, Index, LargeBinary, Text
+from sqlalchemy import Column, Index, LargeBinary, Text, text
 from sqlmodel import Field, SQLModel
 
 from app.db.engine import UtcDateTime
@@ -38,10 +38,17 @@ class IncidentRow(SQLModel, table=True):
     __table_args__ = (
         Index("ix_incident_last_seen_id", "last_seen", "id"),
         Index("ix_incident_state_last_seen_id", "state", "last_seen", "id"),
-        Index("ix_incident_group_key_last_seen", "group_key", "last_seen"),
+        # Without `last_seen`: each index that holds it is written at every event.
+        Index("ix_incident_group_key", "group_key"),
         Index("ix_incident_target_key_state", "target_key", "state"),
-        # The sweep's question: which open incidents has the pipeline not begun with?
-        Index("ix_incident_state_handled", "state", "handled_episode", "episode"),
+        # The starter's question: which firing incidents has the pipeline not begun with?
+        Index(
+            "ix_incident_unhandled",
+            "state",
+            "id",
+            sqlite_where=text("handled_episode < episode"),
+            postgresql_where=text("handled_episode < episode"),
+        ),
     )
 
     id: str = Field(primary_key=True)

@@ -1,6 +1,7 @@
 """The runner: workflows on DBOS. The one file that knows it."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -21,6 +22,8 @@ R = TypeVar("R")
 # DBOS resumes a workflow only under the version that began it.
 WORKFLOW_VERSION = "1"
 _REPAIRS = "repairs"
+# Seconds that each diagnosis waits while events pour in: a flood that lasts must not end the diagnosing.
+_HELD_BACK = 2.0
 
 
 class DbosSteps:
@@ -127,22 +130,26 @@ class Runner:
                 await DBOS.enqueue_workflow_async(_REPAIRS, self._repair, next_.remediation_id)
 
     def _start_incidents(self) -> None:
-        """Takes up incidents that no workflow has begun with, oldest first, a few at a time."""
+        """Takes up incidents that no workflow has begun with, a few at a time."""
         with ThreadPoolExecutor(self._settings.workers, thread_name_prefix="heal") as pool:
             while not self._stop.is_set():
                 self._wake.wait(timeout=self._settings.sweep_seconds)
                 self._wake.clear()
-                while not self._stop.is_set():
-                    with self._database.reading() as session:
-                        todo = incidents.unhandled(session, limit=50)
-                    if not todo:
-                        break
+                while not self._stop.is_set() and (todo := self._unhandled()):
                     list(pool.map(self._heal_one, todo))
+
+    def _unhandled(self) -> list[tuple[str, int]]:
+        """The newest, which must not wait behind what a flood left, and the oldest, which must not wait for ever."""
+        with self._database.reading() as session:
+            newest = incidents.unhandled(session, self._settings.workers, newest=True)
+            oldest = incidents.unhandled(session, self._settings.workers)
+        return list(dict.fromkeys([*newest, *oldest]))
 
     def _heal_one(self, which: tuple[str, int]) -> None:
         incident_id, episode = which
         # Storing events comes first: under a flood the diagnosing slows down, not the 202.
-        while self._pressure() and not self._stop.wait(0.05):
+        held = time.monotonic() + _HELD_BACK
+        while self._pressure() and time.monotonic() < held and not self._stop.wait(0.05):
             pass
         if self._stop.is_set():
             return

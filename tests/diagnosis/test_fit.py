@@ -75,7 +75,7 @@ class TestFit:
     def test_only_what_ships_is_learned(self, tmp_path: Path) -> None:
         # Else a restart after an outcome would answer otherwise than before it.
         own = Case(id="own", text="odd", type="a_type_of_ours", origin=Origin.CORRECTION)
-        cases = [*small.cases(), own]
+        cases = [*small.cases()[::4], own]  # too few for folds
         embedder = HashingEmbedder()
         brain, _ = build(
             cases,
@@ -105,12 +105,9 @@ class TestKeptWeights:
         assert set(fitted.weights.values()) == {0.125}
         assert fitted.calibration.slope == 9
 
-    @pytest.mark.parametrize(
-        "field", [{"cases": "0"}, {"embedder": "other@1", "sklearn": "0.1", "templates": "0"}], ids=len
-    )
-    def test_those_for_something_else_are_not(self, tmp_path: Path, field: dict[str, str]) -> None:
+    def test_those_for_something_else_are_not(self, tmp_path: Path) -> None:
         path = tmp_path / "weights.json"
-        path.write_text(self.weights(**field).model_dump_json())
+        path.write_text(self.weights(embedder="other@1").model_dump_json())
         fitted = small.make(None, weights=path)[0].fitted
         assert set(fitted.weights.values()) != {0.125}
         assert fitted.calibration.slope != 9

@@ -119,7 +119,7 @@ class TestReport:
 class TestEvaluate:
     def test_a_prediction_for_each_row_in_order(self) -> None:
         brain, _ = small.make(None)
-        labelled = [Row(id=case.id, text=case.text, label=case.type) for case in small.cases()]
+        labelled = [Row(id=case.id, text=case.text, label=case.type) for case in small.cases()[::2]]
         labelled.append(Row(id="empty", text="", label="unknown_error"))
         found, seconds = evaluate(brain, labelled)
         assert [one.id for one in found] == [row.id for row in labelled]

@@ -130,13 +130,17 @@ def upgrade() -> None:
         sa.UniqueConstraint("open_key", name=op.f("uq_incident_open_key")),
     )
     with op.batch_alter_table("incident", schema=None) as batch_op:
-        batch_op.create_index("ix_incident_group_key_last_seen", ["group_key", "last_seen"], unique=False)
+        batch_op.create_index("ix_incident_group_key", ["group_key"], unique=False)
         batch_op.create_index("ix_incident_last_seen_id", ["last_seen", "id"], unique=False)
-        batch_op.create_index(
-            "ix_incident_state_handled", ["state", "handled_episode", "episode"], unique=False
-        )
         batch_op.create_index("ix_incident_state_last_seen_id", ["state", "last_seen", "id"], unique=False)
         batch_op.create_index("ix_incident_target_key_state", ["target_key", "state"], unique=False)
+        batch_op.create_index(
+            "ix_incident_unhandled",
+            ["state", "id"],
+            unique=False,
+            sqlite_where=sa.text("handled_episode < episode"),
+            postgresql_where=sa.text("handled_episode < episode"),
+        )
 
     op.create_table(
         "incident_transition",
@@ -287,9 +291,9 @@ def downgrade() -> None:
     with op.batch_alter_table("incident", schema=None) as batch_op:
         batch_op.drop_index("ix_incident_target_key_state")
         batch_op.drop_index("ix_incident_state_last_seen_id")
-        batch_op.drop_index("ix_incident_state_handled")
+        batch_op.drop_index("ix_incident_unhandled")
         batch_op.drop_index("ix_incident_last_seen_id")
-        batch_op.drop_index("ix_incident_group_key_last_seen")
+        batch_op.drop_index("ix_incident_group_key")
 
     op.drop_table("incident")
     op.drop_table("event_log")
