@@ -6,7 +6,6 @@ from pydantic import Field, model_validator
 
 from app.decision.plan import Risk
 from app.foundation.record import Record
-from app.knowledge.shipped import knowledge_folder
 
 
 class DecisionSettings(Record):
@@ -33,8 +32,3 @@ class DecisionSettings(Record):
         if self.ask_at > self.act_at:
             raise ValueError("ask_at lies above act_at, so nothing would ever ask")
         return self
-
-    @property
-    def policy_path(self) -> Path:
-        """Where the policy is read from."""
-        return self.policy_file or knowledge_folder() / "policy.yaml"

@@ -166,9 +166,6 @@ class TestDefaultGates:
         with pytest.raises(ValueError, match="ask_at lies above act_at"):
             DecisionSettings(act_at=0.4)
 
-    def test_the_shipped_policy_is_the_default(self) -> None:
-        assert DecisionSettings().policy_path.exists()
-
 
 GATES = default_gates(FixedPolicy(Policy(rules=(FREEZE, LOOK))), DecisionSettings())
 
