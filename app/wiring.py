@@ -45,6 +45,7 @@ from app.knowledge.runbook import Mistake, Runbook, read_runbooks
 from app.knowledge.shipped import knowledge_folder
 from app.knowledge.taxonomy import Taxonomy, read_taxonomy
 from app.learning.learn import Learn
+from app.llm.chat import Chat, ChatFailed
 from app.llm.litellm_chat import LitellmChat
 from app.people.notify import Notify
 from app.pipeline.pipeline import Pipeline
@@ -173,8 +174,19 @@ def build_brain(store: Store, told: Callable[[str], None] = lambda says: None) -
         store.clock,
         store.models,
         store.knowledge / "weights.json",
-        LitellmChat(store.settings.llm) if store.settings.llm.model else None,
+        _chat(store.settings),
     )
+
+
+def _chat(settings: Settings) -> Chat | None:
+    """The language model that is set up; None without one, and when it cannot be used: it is only a voice."""
+    if not settings.llm.model:
+        return None
+    try:
+        return LitellmChat(settings.llm)
+    except ChatFailed as failure:
+        log(__name__).warning("language_model.unusable", says=failure.says)
+        return None
 
 
 class Brain:

@@ -7,7 +7,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,8 @@ def perform(
         else:
             stage.tell(place, running=keep)
         if keep:
-            stage.wait()
+            with suppress(KeyboardInterrupt):
+                stage.wait()
     return bool(summary["ok"])
 
 

@@ -122,9 +122,7 @@ class Row:
             return f"{seen.strategy} was chosen, not {scene.strategy}: {seen.says}"
         if (seen.effect == "ask") != scene.asks:
             return (
-                "nobody was asked"
-                if scene.asks
-                else f"a person was asked, {seen.confidence:.0%} sure as it was"
+                "nobody was asked" if scene.asks else f"a person had to be asked, {seen.confidence:.0%} sure"
             )
         if seen.ended != scene.ended and not (scene.asks and seen.ended == "denied"):
             return f"ended {seen.ended}, not {scene.ended}: {seen.says}"

@@ -6,6 +6,7 @@ manifest; it is refused when it does not fit the cases, the embedder or the libr
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -259,7 +260,7 @@ def keep(fitted: Fitted, folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"diagnosis-{fitted.manifest.id}.joblib"
-    aside = path.with_suffix(".tmp")
+    aside = path.with_suffix(f".{os.getpid()}.tmp")
     joblib.dump(fitted, aside, compress=3)
     aside.replace(path)
     for old in folder.glob("diagnosis-*.joblib"):
