@@ -175,6 +175,7 @@ def build_brain(store: Store, told: Callable[[str], None] = lambda says: None) -
         store.models,
         store.knowledge / "weights.json",
         _chat(store.settings),
+        lambda texts: load_vectors(store.database, embedder, texts),
     )
 
 

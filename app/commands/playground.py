@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ import yaml
 from app.commands import playground_systems
 from app.foundation.errors import Unavailable
 from app.systems import process
+from app.systems.far_side import FarSideError
 from app.systems.targets import SupervisedProcess
 
 ENVIRONMENT = "playground"
@@ -99,7 +100,8 @@ class Playground:
             self._jobs.terminate()
             self._jobs.wait()
         if running := self.shop():
-            process.stop(running, 2)
+            with suppress(FarSideError):
+                process.stop(running, 2)
         self.client.close()
 
     @property

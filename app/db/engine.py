@@ -71,6 +71,9 @@ class Database:
                 pool_use_lifo=True,
                 connect_args={"check_same_thread": False, "timeout": 30},
             )
+            # Many rows in one statement: the driver lets go of the interpreter's lock at every step of a
+            # statement, and beside a busy event loop it waits some milliseconds to get it back.
+            self.engine.dialect.use_insertmanyvalues_wo_returning = True
             event.listen(self.engine, "connect", _prepare_sqlite)
         else:
             self.engine = create_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True)

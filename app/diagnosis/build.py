@@ -1,6 +1,6 @@
 """Build: cases, runbooks and a taxonomy become a working `Diagnose`, fitted once and kept."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,16 +56,18 @@ def build(
     models: Path | None = None,
     weights: Path | None = None,
     chat: Chat | None = None,
+    embed: Callable[[Sequence[str]], Matrix] | None = None,
 ) -> tuple[Diagnose, Retriever]:
     """`vectors` embed `excerpts(cases)`. With `models`, a fit that is kept there is used again;
-    `weights` is the file of those that ship; `chat` adds the language model as one more voice.
+    `weights` is the file of those that ship; `chat` adds the language model as one more voice;
+    `embed` knows the vectors of the runbooks' sections that were embedded before.
 
     Models are fitted on shipped cases, so that a restart gives the same answers as before;
     the site's own cases count through retrieval at once, and through `own_cases`.
     """
     retriever = Retriever(embedder)
     retriever.load_cases(cases, vectors)
-    retriever.load_runbooks(runbooks)
+    retriever.load_runbooks(runbooks, embed)
     rows = [row for row, case in enumerate(cases) if case.origin is Origin.SHIPPED]
     known = [cases[row] for row in rows]
     manifest = manifest_for(known, embedder.id, runbooks)

@@ -4,14 +4,14 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
-from sqlalchemy import Row, bindparam, case, func, insert, select, update
+from sqlalchemy import Integer, Row, String, case, column, func, insert, select, update, values
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
-from app.db.engine import Database
+from app.db.engine import Database, UtcDateTime
 from app.foundation import metrics
 from app.foundation.clock import Clock
 from app.foundation.ids import derived_id, new_id
@@ -21,6 +21,8 @@ from app.incidents.incident import OPEN, State
 from app.incidents.lifecycle import advance
 from app.incidents.tables import EventLogRow, EventRow, IncidentRow, TransitionRow
 from app.intake.event import Accepted, Event, Status
+
+T = TypeVar("T")
 
 REOPEN_WITHIN = timedelta(hours=1)
 _events = EventRow.__table__  # type: ignore[attr-defined]
@@ -102,7 +104,8 @@ class _Batch:
         self._incidents: dict[str, _Current] = {}
         # Opened here and not yet written: the incident's row and its first transition.
         self._pending: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
-        self._bumped: dict[str, dict[str, Any]] = {}
+        # Written before and seen again: how often here, and when last.
+        self._bumped: dict[str, tuple[int, datetime]] = {}
         self.opened: list[str] = []
         self.reopened: list[str] = []
 
@@ -142,17 +145,19 @@ class _Batch:
             self._connection.execute(insert(_events), event_rows)
         if log_rows:
             self._connection.execute(insert(_logs), log_rows)
-        if self._bumped:
-            seen = bindparam("b_seen", type_=_incidents.c.last_seen.type)
+        for chunk in _chunks(list(self._bumped.items())):
+            # In one statement, for the reason that `Database` gives. Another process may have seen an
+            # incident later than we did.
+            bump = (
+                values(column("id", String), column("n", Integer), column("seen", UtcDateTime), name="bump")
+                .data([(incident_id, count, seen) for incident_id, (count, seen) in chunk])
+                .cte()
+            )
+            later = case((_incidents.c.last_seen < bump.c.seen, bump.c.seen), else_=_incidents.c.last_seen)
             self._connection.execute(
                 update(_incidents)
-                .where(_incidents.c.id == bindparam("b_id"))
-                .values(
-                    events=_incidents.c.events + bindparam("b_n"),
-                    # Another process may have seen it later than we did.
-                    last_seen=case((_incidents.c.last_seen < seen, seen), else_=_incidents.c.last_seen),
-                ),
-                list(self._bumped.values()),
+                .where(_incidents.c.id == bump.c.id)
+                .values(events=_incidents.c.events + bump.c.n, last_seen=later)
             )
         return accepted
 
@@ -198,9 +203,8 @@ class _Batch:
             row["events"] += 1
             row["last_seen"] = current.last_seen
         else:
-            bump = self._bumped.setdefault(current.id, {"b_id": current.id, "b_n": 0})
-            bump["b_n"] += 1
-            bump["b_seen"] = current.last_seen
+            count, _ = self._bumped.get(current.id, (0, at))
+            self._bumped[current.id] = count + 1, current.last_seen
         return current.id
 
     def _quiet_since(self, current: _Current, at: datetime) -> datetime:
@@ -308,5 +312,5 @@ def _event_row(event: Event, incident_id: str | None) -> dict[str, Any]:
     }
 
 
-def _chunks(values: Sequence[str], size: int = 500) -> list[Sequence[str]]:
-    return [values[at : at + size] for at in range(0, len(values), size)]
+def _chunks(items: Sequence[T], size: int = 500) -> list[Sequence[T]]:
+    return [items[at : at + size] for at in range(0, len(items), size)]

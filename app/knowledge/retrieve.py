@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -89,8 +89,13 @@ class Retriever:
             if self._cases.pop(case_id, None) is not None:
                 self._forgotten.add(case_id)
 
-    def load_runbooks(self, runbooks: Sequence[Runbook]) -> None:
-        """Replaces all runbooks, chunked by section; the section's text is read with its title and types."""
+    def load_runbooks(
+        self, runbooks: Sequence[Runbook], embed: Callable[[Sequence[str]], Matrix] | None = None
+    ) -> None:
+        """Replaces all runbooks, chunked by section; a section's text is read with the runbook's title.
+
+        `embed` may know the vectors of texts that were embedded before; else all are embedded now.
+        """
         chunks: dict[str, tuple[Runbook, Section]] = {}
         texts: list[str] = []
         for runbook in runbooks:
@@ -99,7 +104,9 @@ class Retriever:
                     continue
                 chunks[f"{runbook.id}#{section.anchor}"] = (runbook, section)
                 texts.append(f"{runbook.title}\n{section.text}")
-        vectors = self.embedder.embed(texts) if texts else np.empty((0, self.embedder.width), np.float32)
+        vectors = (
+            (embed or self.embedder.embed)(texts) if texts else np.empty((0, self.embedder.width), np.float32)
+        )
         self._chunks = chunks
         owned = [(runbook, signal) for runbook in runbooks for signal in runbook.signals]
         self._signalled = [runbook for runbook, _ in owned]

@@ -84,7 +84,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
                 file.write(json.dumps({**case, "text": text.format(word=word, n=10 + n)}) + "\n")
     demo = start(data, knowledge, "--yes", "--json")
     try:
-        out, told = demo.communicate(timeout=55)
+        out, told = demo.communicate(timeout=120)
     finally:
         demo.kill()
     assert demo.returncode == 0, told + out
@@ -160,7 +160,7 @@ def test_an_interrupted_demo_leaves_nothing_running(site: Site, number: signal.S
         if "a killed service breaks" in line:  # so that the repair may be starting the shop anew
             break
     demo.send_signal(number)
-    demo.communicate(timeout=30)
+    demo.communicate(timeout=60)
     assert demo.returncode == (-number if number is signal.SIGKILL else 130)
     if number is not signal.SIGKILL:
         assert site.left() == []
@@ -172,7 +172,7 @@ def test_an_interrupted_demo_leaves_nothing_running(site: Site, number: signal.S
 def test_it_does_not_empty_a_folder_of_somebody_else(site: Site, tmp_path: Path) -> None:
     (tmp_path / "precious").touch()
     demo = site.start("--folder", str(tmp_path))
-    _, told = demo.communicate(timeout=30)
+    _, told = demo.communicate(timeout=60)
     assert demo.returncode == 1
     assert "is no folder of a demo" in told
     assert (tmp_path / "precious").exists()
