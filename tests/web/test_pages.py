@@ -784,7 +784,10 @@ def test_static_files_are_kept_under_their_content_s_mark(stranger: Browser) -> 
 # --- hostile text -----------------------------------------------------------------------------
 
 HEBREW = "\u05e9\u05dc\u05d5\u05dd"
-EVIL = f"<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{{{7919*7907}}}}\u202egnp.exe\x1b[31m\x00\x07{HEBREW}"
+EVIL = (
+    "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+    f"{{{{7919*7907}}}}\u202egnp.exe\x1b[31m\x00\x07{HEBREW}"
+)
 
 
 def _harmless(page: Seen) -> None:
