@@ -1,5 +1,6 @@
 """The command line: `mendline …`. One line and an exit code for every error: 1 refused, 2 usage, 3 later."""
 
+import os
 import sys
 
 import typer
@@ -20,6 +21,10 @@ for module in (serve, diagnosis, incidents, operate, demo):
 
 def main() -> None:
     """Runs a command and turns our errors into a line on standard error."""
+    # Before numpy is imported, which reads it then. Our matrices are small, and threads that wait for each
+    # other in a loop take the cores from the threads that serve.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
     try:
         app()
     except Unavailable as error:

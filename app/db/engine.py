@@ -35,18 +35,24 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a time without a zone reached the database")
-        delta = value - _EPOCH
-        return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+        return None if value is None else to_micros(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        seconds, micros = divmod(int(value), 1_000_000)
-        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros)
+        return None if value is None else from_micros(int(value))
+
+
+def to_micros(at: datetime) -> int:
+    """Whole microseconds since 1970; raises ValueError without a zone."""
+    if at.tzinfo is None:
+        raise ValueError("a time without a zone reached the database")
+    delta = at - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def from_micros(micros: int) -> datetime:
+    """The time that `to_micros` made a number of, in UTC."""
+    seconds, rest = divmod(micros, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
 
 
 def sqlite_url(path: Path) -> str:
@@ -71,9 +77,6 @@ class Database:
                 pool_use_lifo=True,
                 connect_args={"check_same_thread": False, "timeout": 30},
             )
-            # Many rows in one statement: the driver lets go of the interpreter's lock at every step of a
-            # statement, and beside a busy event loop it waits some milliseconds to get it back.
-            self.engine.dialect.use_insertmanyvalues_wo_returning = True
             event.listen(self.engine, "connect", _prepare_sqlite)
         else:
             self.engine = create_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True)

@@ -4,14 +4,15 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
-from sqlalchemy import Integer, Row, String, case, column, func, insert, select, update, values
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
-from app.db.engine import Database, UtcDateTime
+from app.db.bulk import chunks, insert_rows, marks
+from app.db.engine import Database, from_micros, to_micros
 from app.foundation import metrics
 from app.foundation.clock import Clock
 from app.foundation.ids import derived_id, new_id
@@ -21,8 +22,6 @@ from app.incidents.incident import OPEN, State
 from app.incidents.lifecycle import advance
 from app.incidents.tables import EventLogRow, EventRow, IncidentRow, TransitionRow
 from app.intake.event import Accepted, Event, Status
-
-T = TypeVar("T")
 
 REOPEN_WITHIN = timedelta(hours=1)
 _events = EventRow.__table__  # type: ignore[attr-defined]
@@ -141,47 +140,29 @@ class _Batch:
             accepted.append(Accepted(event_id=event.id, incident_id=incident_id, duplicate=False))
 
         self._write_pending()
-        if event_rows:
-            self._connection.execute(insert(_events), event_rows)
-        if log_rows:
-            self._connection.execute(insert(_logs), log_rows)
-        for chunk in _chunks(list(self._bumped.items())):
-            # In one statement, for the reason that `Database` gives. Another process may have seen an
-            # incident later than we did.
-            bump = (
-                values(column("id", String), column("n", Integer), column("seen", UtcDateTime), name="bump")
-                .data([(incident_id, count, seen) for incident_id, (count, seen) in chunk])
-                .cte()
-            )
-            later = case((_incidents.c.last_seen < bump.c.seen, bump.c.seen), else_=_incidents.c.last_seen)
-            self._connection.execute(
-                update(_incidents)
-                .where(_incidents.c.id == bump.c.id)
-                .values(events=_incidents.c.events + bump.c.n, last_seen=later)
-            )
+        insert_rows(self._connection, _events, event_rows)
+        insert_rows(self._connection, _logs, log_rows)
+        self._write_bumps()
         return accepted
 
     def _known(self, ids: Sequence[str]) -> dict[str, str | None]:
         """The incidents of those events that are stored already."""
         known: dict[str, str | None] = {}
-        for chunk in _chunks(ids):
-            rows = self._connection.execute(
-                select(_events.c.id, _events.c.incident_id).where(_events.c.id.in_(chunk))
-            )
-            known.update({row.id: row.incident_id for row in rows})
+        for chunk in chunks(ids):
+            query = f"SELECT id, incident_id FROM event WHERE id IN ({marks(self._connection, len(chunk))})"
+            known.update((id_, found) for id_, found in self._connection.exec_driver_sql(query, tuple(chunk)))
         return known
 
     def _read_latest(self, keys: set[str]) -> None:
         """The open incident of each group, else its newest."""
-        columns = (_incidents.c.group_key, _incidents.c.id, _incidents.c.state, _incidents.c.last_seen)
-        for chunk in _chunks(sorted(keys)):
-            rows: Sequence[Row[Any]] = self._connection.execute(
-                select(*columns)
-                .where(_incidents.c.group_key.in_(chunk))
-                .order_by(_incidents.c.open_key.is_not(None), _incidents.c.last_seen)
-            ).all()
-            for row in rows:
-                self._remember(row.group_key, _Current(row.id, State(row.state), row.last_seen))
+        for chunk in chunks(sorted(keys)):
+            query = (
+                "SELECT group_key, id, state, last_seen FROM incident "
+                f"WHERE group_key IN ({marks(self._connection, len(chunk))}) "
+                "ORDER BY open_key IS NOT NULL, last_seen"
+            )
+            for key, incident_id, state, seen in self._connection.exec_driver_sql(query, tuple(chunk)):
+                self._remember(key, _Current(incident_id, State(state), from_micros(seen)))
 
     def _remember(self, key: str, current: _Current) -> None:
         self._groups[key] = self._incidents[current.id] = current
@@ -261,10 +242,25 @@ class _Batch:
         return found[-1] if found else None
 
     def _write_pending(self) -> None:
-        if self._pending:
-            self._connection.execute(insert(_incidents), [row for row, _ in self._pending.values()])
-            self._connection.execute(insert(_transitions), [first for _, first in self._pending.values()])
-            self._pending.clear()
+        insert_rows(self._connection, _incidents, [row for row, _ in self._pending.values()])
+        insert_rows(self._connection, _transitions, [first for _, first in self._pending.values()])
+        self._pending.clear()
+
+    def _write_bumps(self) -> None:
+        """Counts what came to incidents that were written before; another process may have seen one later."""
+        for chunk in chunks(self._bumped.items(), 3):
+            given = [
+                value
+                for incident_id, (count, seen) in chunk
+                for value in (incident_id, count, to_micros(seen))
+            ]
+            self._connection.exec_driver_sql(
+                f"WITH bump (id, n, seen) AS (VALUES {marks(self._connection, len(chunk), 3)}) "
+                "UPDATE incident SET events = incident.events + bump.n, last_seen = "
+                "CASE WHEN incident.last_seen < bump.seen THEN bump.seen ELSE incident.last_seen END "
+                "FROM bump WHERE incident.id = bump.id",
+                tuple(given),
+            )
 
     def _new_row(self, incident_id: str, key: str, grouper: int, event: Event) -> dict[str, Any]:
         report = event.report
@@ -310,7 +306,3 @@ def _event_row(event: Event, incident_id: str | None) -> dict[str, Any]:
         "status": report.status.value,
         "body": orjson.dumps(body).decode(),
     }
-
-
-def _chunks(items: Sequence[T], size: int = 500) -> list[Sequence[T]]:
-    return [items[at : at + size] for at in range(0, len(items), size)]

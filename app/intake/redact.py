@@ -191,7 +191,8 @@ def redact(text: str) -> str:
     text = _LONG.sub(_known, text)
     if "AKC" in text or "AP" in text:
         text = _ARTIFACTORY.sub(MARK, text)
-    text = _KNOWN_AFTER.sub(rf"\1{MARK}", text)
+    if "\\" in text or "%" in text or "/bot" in text:
+        text = _KNOWN_AFTER.sub(rf"\1{MARK}", text)
     named = _redact_named(text)
     # Once more, because a mark can end what another name's value ran over.
     return named if named is text else _redact_named(named)

@@ -1,42 +1,22 @@
 """Both databases: SQLite in a file, and a real Postgres server."""
 
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Column, Integer, MetaData, Table, func, select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlmodel import Session
 
 from app.db.engine import Database, UtcDateTime, sqlite_url
+from tests.db.conftest import METADATA, MOMENT
 
-METADATA = MetaData()
-MOMENT = Table(
-    "test_db_moment",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("at", UtcDateTime, nullable=True),
-)
 NOW = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
 TIMES = st.datetimes(timezones=st.just(UTC))
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    if request.param == "sqlite":
-        url = sqlite_url(tmp_path / "test.db")
-    else:
-        url = request.getfixturevalue("postgres_url")
-    made = Database(url)
-    METADATA.create_all(made.engine)
-    yield made
-    METADATA.drop_all(made.engine)
-    made.close()
 
 
 def put(session: Session, number: int, at: datetime | None = NOW) -> None:

@@ -56,7 +56,7 @@ class TfidfLinear:
         """`model` is what `fit` returned: the vectorizer and the classifier."""
         self._params = params
         self._vectorizer, self._classifier = model
-        self._names: npt.NDArray[Any] | None = None
+        self._names = self._vectorizer.get_feature_names_out()
 
     @staticmethod
     def read(symptom: Symptom) -> str:
@@ -127,8 +127,6 @@ class TfidfLinear:
 
     def _weighed(self, row: Any, text: str, best: int, type_: str) -> list[Evidence]:
         """The words that weighed most for the best type; only those that stand in the text."""
-        if self._names is None:
-            self._names = self._vectorizer.get_feature_names_out()
         coefficients = self._classifier.coef_
         # Two classes are stored as one row: positive is the second class.
         weights = coefficients[best] if len(coefficients) > 1 else coefficients[0] * (1 if best else -1)
