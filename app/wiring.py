@@ -27,7 +27,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from app.db.engine import Database, sqlite_url
 from app.decision.decide import Decide, default_gates
 from app.decision.policy import PolicyFile
-from app.diagnosis.build import build, excerpts
+from app.diagnosis.build import build, embedded
 from app.diagnosis.choose import TrackRecord
 from app.diagnosis.diagnose import Diagnose
 from app.foundation import metrics
@@ -156,7 +156,7 @@ def build_brain(store: Store, told: Callable[[str], None] = lambda says: None) -
     for mistake in mistakes:
         log(__name__).warning("runbook.refused", says=str(mistake))
     vectors = load_vectors(
-        store.database, embedder, excerpts(cases), lambda done, of: told(f"embedding cases, {done} of {of}")
+        store.database, embedder, embedded(cases), lambda done, of: told(f"embedding cases, {done} of {of}")
     )
     told(f"learning from {len(cases)} cases")
 
@@ -231,6 +231,10 @@ class Brain:
         """For a request: raises Unavailable unless it is ready."""
         return self._get(0)[0]
 
+    def retriever_now(self) -> Retriever:
+        """For a request: raises Unavailable unless it is ready."""
+        return self._get(0)[1]
+
     def retriever(self) -> Retriever:
         """The knowledge in memory; waits for it."""
         return self._get(600)[1]
@@ -277,6 +281,8 @@ class Service:
             ingest=Ingest(self._inbox, clock),
             sources=open_sources(settings),
             diagnose=self.brain.diagnose_now,
+            retriever=self.brain.retriever_now,
+            decision=settings.decision,
             learn=learn,
             taxonomy=store.taxonomy,
             strategies=store.strategies,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.diagnosis.build import build, excerpts
+from app.diagnosis.build import build, embedded
 from app.diagnosis.diagnose import Diagnose
 from app.knowledge.case import Case
 from app.knowledge.embed import load_embedder
@@ -28,7 +28,7 @@ def brain_from_rows(store: Store, rows: Sequence[Row]) -> Diagnose:
         if row.text.strip()
     ]
     embedder = load_embedder(store.settings.knowledge.embedder, store.models)
-    vectors = load_vectors(store.database, embedder, excerpts(cases))
+    vectors = load_vectors(store.database, embedder, embedded(cases))
     brain, _ = build(
         cases, vectors, [], embedder, taxonomy, ["escalate_to_human"], dict, store.clock, models=None
     )

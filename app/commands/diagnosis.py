@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from app.commands.shown import as_json, console, quiet
@@ -156,3 +157,35 @@ def knowledge_check(as_json_: Annotated[bool, typer.Option("--json", help="Print
             console.print(problem, markup=False, soft_wrap=True)
     if found.problems:
         raise typer.Exit(1)
+
+
+@knowledge_app.command("gaps")
+def knowledge_gaps(
+    least: Annotated[int, typer.Option(help="Incidents that make a gap.", min=2)] = 3,
+    as_json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what nothing here explains: unknown incidents that are alike, with a name for a new type."""
+    from app.learning.gaps import gaps, unexplained
+    from app.wiring import build_brain, open_store
+
+    logging.configure(json=False, level="WARNING")
+    store = open_store(read_settings())
+    with store.database.reading() as session:
+        unknown = unexplained(session, store.settings.decision.ask_at)
+    found = []
+    if len(unknown) >= least:
+        with quiet.status("loading") as status:
+            _, retriever = build_brain(store, lambda says: status.update(says))
+            found = gaps(unknown, retriever, least)
+    if as_json_:
+        as_json([gap.model_dump(mode="json") for gap in found])
+        return
+    for gap in found:
+        console.print(
+            f"[bold]{escape(gap.name)}[/]  {len(gap.incidents)} incidents, nearest known type {gap.nearest}"
+        )
+        for example in gap.examples:
+            console.print(f"  {example.splitlines()[0][:160]}", markup=False, soft_wrap=True)
+        console.print(f"  label them: mendline correct {gap.incidents[0]} TYPE", markup=False, soft_wrap=True)
+    shown = sum(len(gap.incidents) for gap in found)
+    console.print(f"{len(unknown)} unexplained incidents, {shown} of them in {len(found)} gaps")

@@ -49,11 +49,11 @@ def strategy_list(as_json_: Annotated[bool, typer.Option("--json", help="Print J
 
     opened = open_store(read_settings())
     with opened.database.reading() as session:
-        found = strategy_records(session, opened.taxonomy, opened.strategies)
+        found = strategy_records(session, opened.taxonomy, opened.strategies, opened.settings.decision)
     if as_json_:
         as_json([record.model_dump(mode="json") for record in found])
         return
-    table = Table("strategy", "risk", "record", "95 % interval", "expected", "serves", box=None)
+    table = Table("strategy", "risk", "record", "95 % interval", "expected", "proven", "serves", box=None)
     for record in found:
         table.add_row(
             record.strategy if record.registered else f"[dim]{record.strategy} (not installed)[/]",
@@ -61,6 +61,7 @@ def strategy_list(as_json_: Annotated[bool, typer.Option("--json", help="Print J
             f"{record.successes} of {record.trials}" if record.trials else "[dim]none yet[/]",
             f"{record.low:.2f} to {record.high:.2f}" if record.low is not None else "",
             f"{record.success:.2f}",
+            record.guarantee.says if record.registered else "",
             ", ".join(record.serves),
         )
     console.print(table)

@@ -7,7 +7,7 @@ import numpy as np
 
 from app.diagnosis.choose import Records
 from app.diagnosis.diagnose import Diagnose
-from app.diagnosis.excerpt import excerpt
+from app.diagnosis.excerpt import excerpt, meaning
 from app.diagnosis.fit import (
     MODEL_WEIGHT,
     OWN_WEIGHT,
@@ -39,9 +39,9 @@ from app.knowledge.taxonomy import Taxonomy
 from app.llm.chat import Chat
 
 
-def excerpts(cases: Sequence[Case]) -> list[str]:
+def embedded(cases: Sequence[Case]) -> list[str]:
     """The texts under which cases are embedded and found."""
-    return [excerpt(case.text) for case in cases]
+    return [meaning(excerpt(case.text)) for case in cases]
 
 
 def build(
@@ -58,14 +58,14 @@ def build(
     chat: Chat | None = None,
     embed: Callable[[Sequence[str]], Matrix] | None = None,
 ) -> tuple[Diagnose, Retriever]:
-    """`vectors` embed `excerpts(cases)`. With `models`, a fit that is kept there is used again;
+    """`vectors` embed `embedded(cases)`. With `models`, a fit that is kept there is used again;
     `weights` is the file of those that ship; `chat` adds the language model as one more voice;
     `embed` knows the vectors of the runbooks' sections that were embedded before.
 
     Models are fitted on shipped cases, so that a restart gives the same answers as before;
     the site's own cases count through retrieval at once, and through `own_cases`.
     """
-    retriever = Retriever(embedder)
+    retriever = Retriever(embedder, meaning)
     retriever.load_cases(cases, vectors)
     retriever.load_runbooks(runbooks, embed)
     rows = [row for row, case in enumerate(cases) if case.origin is Origin.SHIPPED]

@@ -8,6 +8,8 @@ such marks, and the best are kept in their order.
 import re
 from functools import lru_cache
 
+from app.intake.normalise import normalise
+
 LIMIT = 1500
 _MOST_LINES = 14
 _SHORT = 700
@@ -40,6 +42,20 @@ def excerpt(message: str, log: str = "") -> str:
     if log:
         text = f"{text}\n{_select(log)}"
     return text[:LIMIT]
+
+
+_MARK = re.compile(r"<\w+>")
+
+
+@lru_cache(maxsize=4096)
+def meaning(text: str) -> str:
+    """An excerpt as the embedder reads it: line by line its template, without the marks.
+
+    Ids, times and paths take half of an encoder's tokens and say nothing; and texts that differ
+    in them alone have one vector.
+    """
+    lines = (" ".join(_MARK.sub(" ", normalise(line)).split()) for line in text.split("\n"))
+    return "\n".join(line for line in lines if line) or text
 
 
 def _select(text: str) -> str:

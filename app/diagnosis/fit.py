@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from app.diagnosis.calibrate import Calibration, features
+from app.diagnosis.calibrate import Calibration, calibrate, features
 from app.diagnosis.diagnosis import Evidence, EvidenceKind, Finding, Symptom
 from app.diagnosis.excerpt import excerpt
 from app.diagnosis.fuse import FLOOR, fuse
+from app.diagnosis.reliability import Reliability, reliability
 from app.diagnosis.scorers.embedding_linear import EmbeddingLinear
 from app.diagnosis.scorers.nearest_cases import NearestCases
 from app.diagnosis.scorers.runbook_sections import RunbookSections
@@ -31,7 +32,7 @@ from app.intake import normalise as templates
 from app.knowledge.case import Case
 from app.knowledge.embed import Matrix
 
-VERSION = "1"
+VERSION = "2"
 # What a site's own verified cases weigh beside the fitted scorers (see scorers/own_cases.py).
 OWN_WEIGHT = 2.5
 # A language model is not fitted either: it is another one at every site.
@@ -67,11 +68,12 @@ class Weights(Record):
     manifest: Manifest
     weights: dict[str, float]
     calibration: Calibration
+    reliability: Reliability | None = None
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """Models, weights by scorer name and calibration."""
+    """Models, weights by scorer name, calibration, and how reliable that was on systems it had not seen."""
 
     manifest: Manifest
     types: tuple[str, ...]
@@ -79,6 +81,7 @@ class Fitted:
     embedding: Any
     weights: dict[str, float]
     calibration: Calibration
+    reliability: Reliability | None = None
 
 
 def name_of(scorer: type[Any]) -> str:
@@ -135,16 +138,17 @@ def fit(
     embedding = EmbeddingLinear.fit(EmbeddingLinear.Params(), vectors, labels)
     weights = dict.fromkeys((name_of(scorer) for scorer in _FITTED), 0.5)
     calibration = Calibration()
+    reliable = None
     if kept is not None and kept.manifest == manifest:
-        weights, calibration = dict(kept.weights), kept.calibration
+        weights, calibration, reliable = dict(kept.weights), kept.calibration, kept.reliability
     elif len(cases) >= 60 and min(labels.count(type_) for type_ in types) >= folds:
         held = _out_of_fold(cases, texts, labels, vectors, types, runbook_votes, folds)
         weights = _fit_weights(held, labels, types)
-        calibration = _fit_calibration(held, labels, types, weights)
+        calibration, reliable = _fit_calibration(held, labels, types, weights)
     log(__name__).info(
         "diagnosis.fitted", rows=len(cases), weights=weights, **calibration.model_dump(exclude={"rows"})
     )
-    return Fitted(manifest, types, tfidf, embedding, weights, calibration)
+    return Fitted(manifest, types, tfidf, embedding, weights, calibration, reliable)
 
 
 def _out_of_fold(
@@ -222,25 +226,27 @@ def _fit_weights(
 
 def _fit_calibration(
     held: list[list[Finding]], labels: Sequence[str], types: tuple[str, ...], weights: dict[str, float]
-) -> Calibration:
+) -> tuple[Calibration, Reliability | None]:
     from sklearn.linear_model import LogisticRegression
 
     rows, right = [], []
-    for findings, label in zip(held, labels, strict=True):
-        fused = fuse(findings, weights, types)
+    pooled = [fuse(findings, weights, types) for findings in held]
+    for fused, findings, label in zip(pooled, held, labels, strict=True):
         rows.append(features(fused, findings))
         right.append(max(fused, key=lambda type_: fused[type_]) == label)
-    if len(set(right)) < 2:
-        return Calibration(rows=len(rows))
-    model = LogisticRegression(C=10.0).fit(np.array(rows), right)
-    slope, agreement, nearness = (round(float(value), 4) for value in model.coef_[0])
-    return Calibration(
-        intercept=round(float(model.intercept_[0]), 4),
-        slope=slope,
-        agreement=agreement,
-        nearness=nearness,
-        rows=len(rows),
-    )
+    found = Calibration(rows=len(rows))
+    if len(set(right)) > 1:
+        model = LogisticRegression(C=10.0).fit(np.array(rows), right)
+        slope, agreement, nearness = (round(float(value), 4) for value in model.coef_[0])
+        found = Calibration(
+            intercept=round(float(model.intercept_[0]), 4),
+            slope=slope,
+            agreement=agreement,
+            nearness=nearness,
+            rows=len(rows),
+        )
+    confidences = [calibrate(found, fused, findings) for fused, findings in zip(pooled, held, strict=True)]
+    return found, reliability(confidences, right)
 
 
 def read_weights(path: Path) -> Weights | None:

@@ -37,8 +37,12 @@ class Cited(Record):
 class Retriever:
     """Cases and runbook sections in memory, over one embedder. Safe to read from many threads."""
 
-    def __init__(self, embedder: Embedder, cache: int = 8192) -> None:
+    def __init__(
+        self, embedder: Embedder, read: Callable[[str], str] = lambda text: text, cache: int = 8192
+    ) -> None:
+        """`read` gives the part of a text that is embedded; texts that agree in it are embedded once."""
         self.embedder = embedder
+        self.read = read
         self._cases: dict[str, Case] = {}
         self._forgotten: set[str] = set()
         self._case_index = VectorIndex(embedder.width)
@@ -57,14 +61,15 @@ class Retriever:
 
     def embed(self, text: str) -> Matrix:
         """The unit vector of one text; one that was just seen is not embedded again."""
+        read = self.read(text)
         with self._lock:
-            known = self._recent.get(text)
+            known = self._recent.get(read)
             if known is not None:
-                self._recent.move_to_end(text)
+                self._recent.move_to_end(read)
                 return known
-        vector: Matrix = self.embedder.embed([text])[0]
+        vector: Matrix = self.embedder.embed([read])[0]
         with self._lock:
-            self._recent[text] = vector
+            self._recent[read] = vector
             if len(self._recent) > self._cache:
                 self._recent.popitem(last=False)
         return vector
@@ -103,7 +108,7 @@ class Retriever:
                 if section.heading in ("Seen in", "Roll back", "Escalate", "Verify"):
                     continue
                 chunks[f"{runbook.id}#{section.anchor}"] = (runbook, section)
-                texts.append(f"{runbook.title}\n{section.text}")
+                texts.append(self.read(f"{runbook.title}\n{section.text}"))
         vectors = (
             (embed or self.embedder.embed)(texts) if texts else np.empty((0, self.embedder.width), np.float32)
         )

@@ -10,10 +10,10 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from app.diagnosis.diagnose import Diagnose
 from app.diagnosis.diagnosis import UNKNOWN, Symptom
+from app.diagnosis.reliability import calibration_error, coverage
 from app.foundation.errors import Invalid, NotFound
 from app.foundation.record import Record
 
-_BINS = 15
 _ABSTAIN_BELOW = 0.50
 
 
@@ -124,27 +124,6 @@ def _one_class(name: str, rows: Sequence[Row], made: Sequence[Prediction]) -> On
     precision, recall = hits / given if given else 0.0, hits / n if n else 0.0
     f1 = 2 * precision * recall / (precision + recall) if hits else 0.0
     return OneClass(n=n, precision=round(precision, 4), recall=round(recall, 4), f1=round(f1, 4))
-
-
-def calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> float:
-    """Mean distance between confidence and accuracy over equal-width bins, weighted by their rows."""
-    bins: dict[int, list[tuple[float, bool]]] = {}
-    for confidence, hit in zip(confidences, right, strict=True):
-        bins.setdefault(min(int(confidence * _BINS), _BINS - 1), []).append((confidence, hit))
-    total = len(confidences)
-    return sum(abs(sum(c for c, _ in rows) - sum(h for _, h in rows)) / total for rows in bins.values())
-
-
-def coverage(confidences: Sequence[float], right: Sequence[bool], risk: float) -> float:
-    """The largest share, most confident first, with at most `risk` of it wrong; ties stand or fall together."""
-    order = sorted(range(len(right)), key=lambda place: -confidences[place])
-    best, wrong = 0, 0
-    for count, place in enumerate(order, 1):
-        wrong += not right[place]
-        tie = count < len(order) and confidences[order[count]] == confidences[place]
-        if not tie and wrong <= risk * count:
-            best = count
-    return best / len(right)
 
 
 def write_predictions(path: Path, made: Sequence[Prediction]) -> None:

@@ -53,7 +53,7 @@ class Learn:
             return None
         case = Case(
             id=derived_id("case", outcome.remediation_id),
-            text=excerpt(incident.message),
+            text=found[-1].excerpt or excerpt(incident.message),
             type=label.type if label else found[-1].type,
             system=incident.target.system or incident.source,
             resolution=outcome.says[:500],
@@ -74,9 +74,11 @@ class Learn:
         now = self._clock.now()
         with self._database.reading() as session:
             incident: Incident = incidents.get(session, incident_id)
+            found = diagnoses.of_incident(session, incident_id)
         case = Case(
             id=derived_id("case", "correction", incident_id),
-            text=excerpt(incident.message),
+            # What was diagnosed, log and all; before any diagnosis there is only the message.
+            text=(found[-1].excerpt if found else "") or excerpt(incident.message),
             type=type_,
             system=incident.target.system or incident.source,
             resolution=reason[:500],
@@ -114,7 +116,8 @@ class Learn:
         vector = retriever.embed(case.text)
         with self._database.writing() as session:
             knowledge.add(session, case)
-            knowledge.keep_vectors(session, {knowledge.embedding_key(retriever.embedder, case.text): vector})
+            key = knowledge.embedding_key(retriever.embedder, retriever.read(case.text))
+            knowledge.keep_vectors(session, {key: vector})
         retriever.add_case(case, vector)
 
 

@@ -4,17 +4,19 @@ from collections.abc import Iterable
 
 from sqlmodel import Session
 
+from app.decision.guarantee import Guarantee, guarantee, upper_bound
+from app.decision.settings import DecisionSettings
 from app.diagnosis.choose import TrackRecord, posterior
 from app.foundation.record import Record
 from app.knowledge.taxonomy import Taxonomy
-from app.remediation.store import records
+from app.remediation.store import judged, records
 
 
 class StrategyRecord(Record):
     """`low` and `high` bound the success rate with 95 % confidence; None without any trial.
 
     `success` is the posterior mean that strategy choice uses. `registered` says whether it can
-    run here.
+    run here. `guarantee` is what the outcomes prove about its acting alone.
     """
 
     strategy: str
@@ -28,21 +30,20 @@ class StrategyRecord(Record):
     success: float
     low: float | None
     high: float | None
+    guarantee: Guarantee
 
 
 def interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
     """The exact binomial interval (Clopper and Pearson, 1934), two-sided."""
-    from scipy.stats import beta
-
-    tail = (1 - confidence) / 2
-    low = 0.0 if successes == 0 else float(beta.ppf(tail, successes, trials - successes + 1))
-    high = 1.0 if successes == trials else float(beta.ppf(1 - tail, successes + 1, trials - successes))
-    return low, high
+    level = 1 - (1 - confidence) / 2
+    return 1 - upper_bound(trials - successes, trials, level), upper_bound(successes, trials, level)
 
 
-def strategy_records(session: Session, taxonomy: Taxonomy, registered: Iterable[str]) -> list[StrategyRecord]:
-    """Every strategy of the taxonomy with its record, in the taxonomy's order."""
-    known, here = records(session), set(registered)
+def strategy_records(
+    session: Session, taxonomy: Taxonomy, registered: Iterable[str], settings: DecisionSettings
+) -> list[StrategyRecord]:
+    """Every strategy of the taxonomy with its record and its guarantee, in the taxonomy's order."""
+    known, seen, here = records(session), judged(session), set(registered)
     found = []
     for name, entry in taxonomy.strategies.items():
         record = known.get(name, TrackRecord())
@@ -60,6 +61,9 @@ def strategy_records(session: Session, taxonomy: Taxonomy, registered: Iterable[
                 success=round(posterior(taxonomy, name, record), 4),
                 low=None if low is None else round(low, 4),
                 high=None if high is None else round(high, 4),
+                guarantee=guarantee(
+                    seen.get(name, []), settings.act_at, settings.promise, settings.promise_level
+                ),
             )
         )
     return found

@@ -7,8 +7,11 @@ from enum import StrEnum
 from sqlmodel import Session, col, func, select
 
 from app.decision.decision import Attempt
+from app.decision.guarantee import Judged
 from app.decision.plan import Plan
+from app.decision.tables import DecisionRow
 from app.diagnosis.choose import TrackRecord
+from app.diagnosis.tables import DiagnosisRow
 from app.foundation.errors import NotFound
 from app.foundation.ids import derived_id
 from app.foundation.record import Record
@@ -156,6 +159,22 @@ def attempts(session: Session, now: datetime, back: timedelta = timedelta(hours=
         )
         for row, ended in rows
     )
+
+
+def judged(session: Session) -> dict[str, list[Judged]]:
+    """By strategy, how sure each repair that was carried through was, and whether it helped."""
+    rows = session.exec(
+        select(OutcomeRow.strategy, OutcomeRow.ended, DiagnosisRow.confidence)
+        .join(RemediationRow, col(RemediationRow.id) == OutcomeRow.remediation_id)
+        .join(DecisionRow, col(DecisionRow.id) == RemediationRow.decision_id)
+        .join(DiagnosisRow, col(DiagnosisRow.id) == DecisionRow.diagnosis_id)
+        .where(col(OutcomeRow.ended).in_([ended.value for ended in _TRIALS]))
+    ).all()
+    found: dict[str, list[Judged]] = {}
+    for strategy, ended, confidence in rows:
+        right = Ended(ended) is Ended.VERIFIED
+        found.setdefault(strategy, []).append(Judged(confidence=confidence, right=right))
+    return found
 
 
 def records(session: Session) -> Mapping[str, TrackRecord]:

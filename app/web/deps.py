@@ -7,10 +7,12 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.db.engine import Database
+from app.decision.settings import DecisionSettings
 from app.diagnosis.diagnose import Diagnose
 from app.foundation.clock import Clock
 from app.intake.ingest import Ingest
 from app.intake.source import Source
+from app.knowledge.retrieve import Retriever
 from app.knowledge.runbook import Mistake, Runbook
 from app.knowledge.taxonomy import Taxonomy
 from app.learning.learn import Learn
@@ -30,6 +32,8 @@ class Parts:
     ingest: Ingest
     sources: dict[str, Source]
     diagnose: Callable[[], Diagnose]
+    retriever: Callable[[], Retriever]
+    decision: DecisionSettings
     learn: Learn
     taxonomy: Taxonomy
     strategies: Strategies

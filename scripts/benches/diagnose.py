@@ -28,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """One by one, then in bulk."""
-    from app.diagnosis.build import excerpts
+    from app.diagnosis.build import embedded
     from app.diagnosis.diagnosis import Symptom
     from app.foundation import logging
     from app.settings import read_settings
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             case.model_copy(update={"id": f"varied-{number}", "text": vary(case.text, rng)})
             for number, case in enumerate(rng.choices(ours, k=max(0, options.cases - len(ours))))
         ]
-        vectors = retriever.embedder.embed(excerpts(made)) if made else None
+        vectors = retriever.embedder.embed(embedded(made)) if made else None
         for number, case in enumerate(made):
             retriever.add_case(case, vectors[number])
         rng = random.Random(2)

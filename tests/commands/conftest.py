@@ -96,7 +96,9 @@ def filled(data: Path) -> Filled:
     )
     (accepted,) = Group(database, clock, lambda opened: None).commit([event])
     assert accepted.incident_id
-    diagnosis = situations.diagnosis(incident_id=accepted.incident_id, at=clock.now(), confidence=0.62)
+    diagnosis = situations.diagnosis(
+        incident_id=accepted.incident_id, at=clock.now(), confidence=0.62, excerpt=event.report.message
+    )
     plan = situations.plan()
     decision = Decision(
         id="dec_1",

@@ -5,7 +5,7 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 
-from app.diagnosis.build import build, excerpts
+from app.diagnosis.build import build, embedded
 from app.diagnosis.choose import TrackRecord
 from app.diagnosis.diagnose import Diagnose
 from app.foundation.clock import FrozenClock
@@ -110,8 +110,8 @@ def taxonomy() -> Taxonomy:
 
 @cache
 def vectors() -> Matrix:
-    """Of `excerpts(cases())`."""
-    return HashingEmbedder().embed(excerpts(cases()))
+    """Of `embedded(cases())`."""
+    return HashingEmbedder().embed(embedded(cases()))
 
 
 def make(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from app.diagnosis.build import build, excerpts
+from app.diagnosis.build import build, embedded
 from app.diagnosis.diagnose import Diagnose
 from app.diagnosis.diagnosis import Symptom
 from app.foundation.clock import FrozenClock
@@ -17,7 +17,7 @@ from tests.situations import NOW
 def brain(cases: Sequence[Case]) -> Diagnose:
     """A brain of these cases alone."""
     embedder = HashingEmbedder()
-    vectors = embedder.embed(excerpts(cases))
+    vectors = embedder.embed(embedded(cases))
     return build(cases, vectors, (), embedder, small.taxonomy(), small.REGISTERED, dict, FrozenClock(NOW))[0]
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.diagnosis.excerpt import LIMIT, excerpt
+from app.diagnosis.excerpt import LIMIT, excerpt, meaning
 
 CALM = [
     f"2026-11-20 12:{n // 60:02}:{n % 60:02} INFO  step {n} of the nightly load is done" for n in range(200)
@@ -116,3 +116,17 @@ class TestLimits:
     def test_every_line_of_it_stands_in_the_text(self) -> None:
         log = in_a_log("  error: indented   ", 50)
         assert all(line in log for line in excerpt("", log).strip().split("\n"))
+
+
+class TestMeaning:
+    def test_what_varies_is_left_out(self) -> None:
+        one = "2026-11-20T10:11:12Z request 4711 to 10.0.0.7 failed\n\nid 3f9a1c2b7d"
+        two = "2026-11-21T00:00:01Z request 12 to 10.9.8.7 failed\n\nid 0c1d2e3f4a"
+        assert meaning(one) == meaning(two) == "request to failed\nid"
+
+    def test_what_says_why_stays(self) -> None:
+        assert meaning("HTTP 503 from https://api.example/v1/7") == "HTTP 503 from https://api.example/"
+
+    @given(st.text(max_size=300))
+    def test_no_text_becomes_nothing(self, text: str) -> None:
+        assert bool(meaning(text)) == bool(text)

@@ -25,7 +25,7 @@ from app.tables import metadata
 from tests.diagnosis import small
 from tests.situations import NOW, RETRY, TARGET, diagnosis
 
-MESSAGE = "connection to the ledger timed out"
+MESSAGE = "connection to db timed out"  # as in `situations`
 
 
 class Site:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.db.engine import Database, sqlite_url
+from app.decision.settings import DecisionSettings
 from app.diagnosis.choose import TrackRecord
 from app.remediation.outcome import Ended, Outcome
 from app.remediation.record import interval, strategy_records
@@ -117,7 +118,10 @@ class TestStrategyRecords:
     def test_every_strategy_with_what_it_showed_here(self, database: Database) -> None:
         ended(database, Ended.VERIFIED, Ended.VERIFIED, Ended.UNDONE)
         with database.reading() as session:
-            found = {one.strategy: one for one in strategy_records(session, small.taxonomy(), [RETRY])}
+            found = {
+                one.strategy: one
+                for one in strategy_records(session, small.taxonomy(), [RETRY], DecisionSettings())
+            }
         assert list(found) == list(small.taxonomy().strategies)
         one = found[RETRY]
         assert (one.successes, one.trials, one.registered) == (2, 3, True)

@@ -14,8 +14,11 @@ from starlette.testclient import TestClient
 from app.db.engine import Database, sqlite_url
 from app.decision import store as decisions
 from app.decision.decision import Allows, Decision, Effect, Verdict
+from app.decision.settings import DecisionSettings
 from app.diagnosis import store as diagnoses
+from app.diagnosis.diagnose import Diagnose
 from app.foundation.clock import FrozenClock
+from app.foundation.errors import Unavailable
 from app.foundation.ids import derived_id
 from app.incidents import store as incidents
 from app.incidents.group import Group
@@ -77,6 +80,7 @@ class World:
         self.shelf = folder / "runbooks"
         self.shelf.mkdir()
         self.answered: list[str] = []
+        self.brain: Diagnose | None = None
         self.ready = {"database": "ok", "diagnosis": "ok", "targets": "ok"}
         self.group = Group(self.database, self.clock, lambda opened: None)
         self.retriever = Retriever(HashingEmbedder())
@@ -91,6 +95,8 @@ class World:
             ingest=Ingest(self.inbox, self.clock),
             sources={},
             diagnose=self._diagnose,
+            retriever=lambda: self.retriever,
+            decision=DecisionSettings(),
             learn=Learn(self.database, self.clock, taxonomy, lambda: self.retriever),
             taxonomy=taxonomy,
             strategies=strategies,
@@ -112,7 +118,9 @@ class World:
         self.app.add_middleware(Headers)
 
     def _diagnose(self) -> Any:
-        raise AssertionError("no page diagnoses")
+        if self.brain is None:
+            raise Unavailable("not ready to diagnose: loading")
+        return self.brain
 
     def key(self, role: Role, name: str = "") -> str:
         """A new key."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from app.learning.gaps import gaps, unexplained
 from app.remediation.record import strategy_records
 from app.web.deps import PartsDep, Reader
 
@@ -14,7 +15,7 @@ router = APIRouter(tags=["knowledge"])
 def strategies(parts: PartsDep, person: Reader) -> dict[str, Any]:
     """Each with its prior, its record here and the interval of its success."""
     with parts.database.reading() as session:
-        found = strategy_records(session, parts.taxonomy, parts.strategies)
+        found = strategy_records(session, parts.taxonomy, parts.strategies, parts.decision)
     return {"items": [record.model_dump(mode="json") for record in found]}
 
 
@@ -26,6 +27,16 @@ def runbooks(parts: PartsDep, person: Reader) -> dict[str, Any]:
         "items": [runbook.model_dump(mode="json", exclude={"sections"}) for runbook in found],
         "mistakes": [str(mistake) for mistake in mistakes],
     }
+
+
+@router.get("/knowledge/gaps", summary="List gaps")
+def knowledge_gaps(parts: PartsDep, person: Reader) -> dict[str, Any]:
+    """Unexplained incidents that are alike, each group with examples and a name for a new type."""
+    retriever = parts.retriever()
+    with parts.database.reading() as session:
+        unknown = unexplained(session, parts.decision.ask_at)
+    found = gaps(unknown, retriever)
+    return {"unexplained": len(unknown), "items": [gap.model_dump(mode="json") for gap in found]}
 
 
 @router.get("/targets", summary="List targets")

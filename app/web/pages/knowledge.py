@@ -96,5 +96,5 @@ def runbook(request: Request, runbook_id: str, visitor: VisitorDep, parts: Parts
 def strategies(request: Request, visitor: VisitorDep, parts: PartsDep) -> Response:
     """Each with its record here, the interval of its success, and what it starts from."""
     with parts.database.reading() as session:
-        found = strategy_records(session, parts.taxonomy, parts.strategies)
+        found = strategy_records(session, parts.taxonomy, parts.strategies, parts.decision)
     return page(request, visitor, "strategies.html", records=sorted(found, key=lambda r: not r.registered))
