@@ -79,7 +79,7 @@ class Store:
 
     @property
     def models(self) -> Path:
-        """Where fitted models and the ONNX encoder are kept."""
+        """Where fitted models are kept."""
         return self.settings.data_dir / "models"
 
     def runbooks(self) -> tuple[list[Runbook], list[Mistake]]:
@@ -149,7 +149,7 @@ def build_brain(store: Store, told: Callable[[str], None] = lambda says: None) -
     The first time takes a minute or two: `told` hears what is being done.
     """
     told("loading the embedding model")
-    embedder = load_embedder(store.settings.knowledge.embedder, store.models)
+    embedder = load_embedder(store.settings.knowledge.embedder, store.knowledge)
     told("reading cases and runbooks")
     cases = load_cases(store.database, store.knowledge)
     runbooks, mistakes = store.runbooks()

@@ -27,7 +27,7 @@ def brain_from_rows(store: Store, rows: Sequence[Row]) -> Diagnose:
         for place, row in enumerate(rows)
         if row.text.strip()
     ]
-    embedder = load_embedder(store.settings.knowledge.embedder, store.models)
+    embedder = load_embedder(store.settings.knowledge.embedder, store.knowledge)
     vectors = load_vectors(store.database, embedder, embedded(cases))
     brain, _ = build(
         cases, vectors, [], embedder, taxonomy, ["escalate_to_human"], dict, store.clock, models=None

@@ -156,7 +156,7 @@ def doctor(as_json_: Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def _check_parts(settings: "Settings") -> list[tuple[str, str, str]]:  # type: ignore[name-defined] # noqa: F821
-    from app.knowledge.embed import check_weights
+    from app.knowledge.embed import read_encoder
     from app.wiring import open_store
 
     found: list[tuple[str, str, str]] = []
@@ -166,9 +166,7 @@ def _check_parts(settings: "Settings") -> list[tuple[str, str, str]]:  # type: i
     except Exception as error:
         return [("database", "wrong", f"{type(error).__name__}: {error}".split("\n", 1)[0])]
     try:
-        check_weights()
-        made = any(store.models.glob("minilm-*.onnx"))
-        found.append(("embedding model", "ok", "ready" if made else "is prepared at the first start"))
+        found.append(("embedding model", "ok", read_encoder(store.knowledge).id))
     except Exception as error:
         found.append(("embedding model", "wrong", f"{type(error).__name__}: {error}"))
     runbooks, mistakes = store.runbooks()

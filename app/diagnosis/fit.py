@@ -38,6 +38,7 @@ OWN_WEIGHT = 2.5
 # A language model is not fitted either: it is another one at every site.
 MODEL_WEIGHT = 0.3
 Array = npt.NDArray[np.float64]
+Votes = Callable[[str], dict[str, float]]
 _FITTED = (TfidfLinear, EmbeddingLinear, NearestCases, RunbookSections)
 
 
@@ -62,7 +63,7 @@ class Weights(Record):
     """What the folds are for: the weights of the scorers and the calibration, and for what they hold.
 
     Kept as `knowledge/weights.json` for the knowledge that ships, so that a first start need
-    not find them again; `scripts/fit-weights` writes it.
+    not find them again; `scripts/train` writes it.
     """
 
     manifest: Manifest
@@ -118,15 +119,18 @@ def fit(
     cases: Sequence[Case],
     vectors: Matrix,
     manifest: Manifest,
-    runbook_votes: Callable[[str], dict[str, float]],
+    runbook_votes: Votes,
     kept: Weights | None = None,
     *,
+    learner: Callable[[Sequence[int]], tuple[Matrix, Votes]] | None = None,
     folds: int = 5,
 ) -> Fitted:
     """Learns everything from `cases`; `vectors` (n, width) are their excerpts' embeddings.
 
     `runbook_votes` gives a text's shares per type from the runbooks, which are not learned
-    from cases. `kept` spares the folds when it was found for exactly this. For 3,000 cases
+    from cases. `kept` spares the folds when it was found for exactly this. `learner` gives both
+    as they are when only some rows were learned from, for an encoder that was tuned on cases: without
+    it a fold's rows would have been seen. For 3,000 cases
     on one core that is some 15 s instead of 90. Raises Invalid for fewer than two types.
     """
     texts = [TfidfLinear.read(symptom_of(case)) for case in cases]
@@ -142,7 +146,8 @@ def fit(
     if kept is not None and kept.manifest == manifest:
         weights, calibration, reliable = dict(kept.weights), kept.calibration, kept.reliability
     elif len(cases) >= 60 and min(labels.count(type_) for type_ in types) >= folds:
-        held = _out_of_fold(cases, texts, labels, vectors, types, runbook_votes, folds)
+        learner = learner or (lambda train: (vectors, runbook_votes))
+        held = _out_of_fold(cases, texts, labels, types, learner, folds)
         weights = _fit_weights(held, labels, types)
         calibration, reliable = _fit_calibration(held, labels, types, weights)
     log(__name__).info(
@@ -155,9 +160,8 @@ def _out_of_fold(
     cases: Sequence[Case],
     texts: Sequence[str],
     labels: Sequence[str],
-    vectors: Matrix,
     types: tuple[str, ...],
-    runbook_votes: Callable[[str], dict[str, float]],
+    learner: Callable[[Sequence[int]], tuple[Matrix, Votes]],
     folds: int,
 ) -> list[list[Finding]]:
     """The findings of each case by models that saw neither it nor its system."""
@@ -171,6 +175,7 @@ def _out_of_fold(
     params = NearestCases.Params()
     found: list[list[Finding]] = [[] for _ in cases]
     for train, test in splits:
+        vectors, runbook_votes = learner(train)
         train_labels = [labels[row] for row in train]
         tfidf = TfidfLinear.fit(TfidfLinear.Params(), [texts[row] for row in train], train_labels)
         words = TfidfLinear.predict(tfidf, [texts[row] for row in test])

@@ -22,6 +22,13 @@ DECISIONS = Counter("mendline_decisions_total", "Decisions, by effect.", ["effec
 OUTCOMES = Counter(
     "mendline_outcomes_total", "Outcomes, by strategy and how they ended.", ["strategy", "ended"]
 )
+LLM_ASKS = Counter(
+    "mendline_llm_asks_total", "Questions to the language model, by how they ended.", ["ended"]
+)
+LLM_TOKENS = Counter(
+    "mendline_llm_tokens_total", "Tokens of the language model, by direction.", ["direction"]
+)
+LLM_COST = Counter("mendline_llm_cost_dollars_total", "Cost of the language model, where its price is known.")
 APPROVALS_WAITING = Gauge("mendline_approvals_waiting", "Approvals that wait for a person.")
 PAUSED = Gauge("mendline_paused", "1 while all automatic repair is paused.")
 CASES = Gauge("mendline_cases", "Cases in the index.")

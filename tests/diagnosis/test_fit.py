@@ -12,7 +12,7 @@ from app.diagnosis.fit import Fitted, Weights, keep, load, manifest_for, read_we
 from app.diagnosis.scorers import SCORERS
 from app.foundation.clock import FrozenClock
 from app.knowledge.case import Case, Origin, read_cases
-from app.knowledge.embed import HashingEmbedder, OnnxMiniLM
+from app.knowledge.embed import HashingEmbedder, read_encoder
 from app.knowledge.runbook import read_runbooks
 from app.knowledge.shipped import knowledge_folder
 from app.remediation.strategies import STRATEGIES
@@ -124,13 +124,15 @@ class TestKeptWeights:
 
 class TestTheShippedWeights:
     def test_they_are_for_the_knowledge_that_ships(self) -> None:
-        # Else every first start finds them again, for two minutes: run scripts/fit-weights.
+        # Else every first start finds them again, for two minutes: run scripts/train.
         folder = knowledge_folder()
         params = {kind.id: kind.Params for kind in STRATEGIES}
         runbooks, _ = read_runbooks(folder / "runbooks", small.taxonomy(), params)
         kept = read_weights(folder / "weights.json")
         assert kept is not None
-        assert kept.manifest == manifest_for(list(read_cases(folder / "cases")), OnnxMiniLM.id, runbooks)
+        assert kept.manifest == manifest_for(
+            list(read_cases(folder / "cases")), read_encoder(folder).id, runbooks
+        )
         assert set(kept.weights) == set(kept.manifest.scorers)
 
 
