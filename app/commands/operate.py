@@ -61,7 +61,7 @@ def strategy_list(as_json_: Annotated[bool, typer.Option("--json", help="Print J
             f"{record.successes} of {record.trials}" if record.trials else "[dim]none yet[/]",
             f"{record.low:.2f} to {record.high:.2f}" if record.low is not None else "",
             f"{record.success:.2f}",
-            record.guarantee.says if record.registered else "",
+            record.guarantee.says if record.registered and record.risk != "none" else "",
             ", ".join(record.serves),
         )
     console.print(table)
