@@ -30,6 +30,14 @@ def brain_from_rows(store: Store, rows: Sequence[Row]) -> Diagnose:
     embedder = load_embedder(store.settings.knowledge.embedder, store.knowledge)
     vectors = load_vectors(store.database, embedder, embedded(cases))
     brain, _ = build(
-        cases, vectors, [], embedder, taxonomy, ["escalate_to_human"], dict, store.clock, models=None
+        cases,
+        vectors,
+        [],
+        embedder,
+        taxonomy,
+        ["escalate_to_human"],
+        dict,
+        store.clock,
+        weights=store.knowledge / "weights.json",
     )
     return brain

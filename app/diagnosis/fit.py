@@ -140,7 +140,9 @@ def fit(
         raise Invalid(f"there is nothing to learn from {len(cases)} cases of {len(types)} types")
     tfidf = TfidfLinear.fit(TfidfLinear.Params(), texts, labels)
     embedding = EmbeddingLinear.fit(EmbeddingLinear.Params(), vectors, labels)
-    weights = dict.fromkeys((name_of(scorer) for scorer in _FITTED), 0.5)
+    # With too few rows for folds, what the voices are worth on other knowledge is the best guess.
+    usual = kept.weights if kept else {}
+    weights = {name_of(scorer): usual.get(name_of(scorer), 0.5) for scorer in _FITTED}
     calibration = Calibration()
     reliable = None
     if kept is not None and kept.manifest == manifest:
