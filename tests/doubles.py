@@ -58,7 +58,7 @@ class Service:
     """The service below, in a folder of its own, not yet started."""
 
     def __init__(self, folder: Path, **fields: Any) -> None:
-        from app.systems.targets import SupervisedProcess
+        from app.systems.connections import SupervisedProcess
 
         self.folder = folder
         with socket.create_server(("127.0.0.1", 0)) as free:

@@ -24,8 +24,8 @@ import yaml
 from app.commands import playground_systems
 from app.foundation.errors import Unavailable
 from app.systems import process
+from app.systems.connections import SupervisedProcess
 from app.systems.far_side import FarSideError
-from app.systems.targets import SupervisedProcess
 
 ENVIRONMENT = "playground"
 # How the warehouse answers the first requests for each table.

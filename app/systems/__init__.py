@@ -6,6 +6,6 @@ Goes out:  bounded calls (time, size) that raise `FarSideError`, which says whet
            can help.
 Rules:     a client knows nothing of incidents. Text from an event never reaches a client: it can
            only name a target that is registered. What is told of an address is its host.
-Add a system: a connection in `targets.py`, a client beside it, a test against a real one.
+Add a system: a connection in `connections.py`, a client beside it, a test against a real one.
 Tests:     `tests/systems`.
 """

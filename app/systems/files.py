@@ -25,8 +25,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from app.systems.connections import Column, DataFile
 from app.systems.far_side import FarSideError
-from app.systems.targets import Column, DataFile
 
 Mask = npt.NDArray[np.bool_]
 Kind = Literal["integer", "number", "text", "boolean", "datetime"]

@@ -15,8 +15,8 @@ import httpx
 import orjson
 
 from app.foundation.record import Record
+from app.systems.connections import HttpJob
 from app.systems.far_side import FarSideError
-from app.systems.targets import HttpJob
 
 MOST_BYTES = 1_000_000
 # What an event may put into an address: run ids as CI systems and Airflow write them, no slash.

@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 
 from app.foundation.record import Record
+from app.systems.connections import SupervisedProcess
 from app.systems.far_side import FarSideError
 from app.systems.http import ask, place
-from app.systems.targets import SupervisedProcess
 
 RELOAD_SIGNALS = ("SIGHUP", "SIGUSR1", "SIGUSR2")
 START_SECONDS = 30.0  # how long a start command has until the pid file names a live process

@@ -24,8 +24,8 @@ from sqlalchemy.schema import ExecutableDDLElement
 from sqlalchemy.sql import Insert
 
 from app.foundation.record import Record
+from app.systems.connections import SqlTable
 from app.systems.far_side import FarSideError
-from app.systems.targets import SqlTable
 
 Keep = Literal["first", "last"]
 MOST_ROWS = 100_000  # rows that one repair takes out; more is a migration, not a repair

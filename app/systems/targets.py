@@ -18,101 +18,14 @@ worked and says what is wrong (`mendline doctor`, `/readyz`).
 
 import threading
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import Field, SecretStr, TypeAdapter, ValidationError, model_validator
+from pydantic import TypeAdapter, ValidationError
 
 from app.foundation.errors import Invalid
 from app.foundation.record import Record
-
-
-class HttpJob(Record):
-    """A job that is run again by a request.
-
-    run         POSTed to, with `Idempotency-Key`; 2xx is accepted. `{run_id}` stands for the failed run.
-    status      asked afterwards: 2xx with JSON `{"status": "succeeded|failed|running"}`; the
-                placeholders `{run}` (the `id` that `run` answered with) and `{run_id}` are filled in.
-                Empty: the answer of `run` itself is the result.
-    lookup      asked with `?key=`: 200 with the run that this key started, 404 when there is none.
-    idempotent  the far side promises to act once per key, so asking twice is safe.
-    """
-
-    type: Literal["http_job"]
-    run: str
-    method: Literal["POST", "PUT", "GET"] = "POST"
-    status: str = ""
-    lookup: str = ""
-    idempotent: bool = True
-    token_file: Path | None = None
-    timeout: float = Field(10, gt=0, le=300)
-
-
-class SupervisedProcess(Record):
-    """A process that is checked over HTTP and restarted by a command.
-
-    reload   signal name or HTTP address that makes it read its configuration again; optional.
-    start    the command (a list, never a shell string) that starts it in the background.
-    pid_file where it writes its process id.
-    """
-
-    type: Literal["process"]
-    health: str
-    start: Annotated[tuple[str, ...], Field(min_length=1)]
-    pid_file: Path
-    working_directory: Path | None = None
-    clear_cache: str = ""
-    reload: str = ""
-    log_file: Path | None = None
-    stop_timeout: float = Field(10, gt=0, le=120)
-    timeout: float = Field(5, gt=0, le=60)
-
-
-class Column(Record):
-    """What one column of a file must be; `type` in pandas' words."""
-
-    type: Literal["integer", "number", "text", "boolean", "datetime"]
-    required: bool = True
-    minimum: float | None = None
-    maximum: float | None = None
-    unique: bool = False
-
-
-class DataFile(Record):
-    """A CSV or Parquet file and the schema that it must meet."""
-
-    type: Literal["file"]
-    path: Path
-    format: Literal["csv", "parquet"] = "csv"
-    columns: dict[str, Column] = {}
-    max_bytes: int = Field(1_000_000_000, gt=0)
-
-
-class SqlTable(Record):
-    """A table and the key that its rows must not share. `url` may name a file that holds it (`url_file`)."""
-
-    type: Literal["table"]
-    url: SecretStr | None = None
-    url_file: Path | None = None
-    table: str
-    key: Annotated[tuple[str, ...], Field(min_length=1)]
-    order_by: str = ""
-
-    @model_validator(mode="after")
-    def _one_address(self) -> "SqlTable":
-        if (self.url is None) == (self.url_file is None):
-            raise ValueError("give url or url_file, one of the two")
-        return self
-
-    def address(self) -> str:
-        """The database's address; reads `url_file` where that is given."""
-        if self.url is not None:
-            return self.url.get_secret_value()
-        assert self.url_file is not None
-        return self.url_file.read_text().strip()
-
-
-Connection = Annotated[HttpJob | SupervisedProcess | DataFile | SqlTable, Field(discriminator="type")]
+from app.systems.connections import Connection
 
 
 class RegisteredTarget(Record):

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.systems import files
+from app.systems.connections import Column, DataFile
 from app.systems.far_side import FarSideError
-from app.systems.targets import Column, DataFile
 
 
 def csv_of(text: str | bytes) -> files.Contents:

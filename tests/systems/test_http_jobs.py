@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from app.systems.connections import HttpJob
 from app.systems.far_side import FarSideError
 from app.systems.http import JobOverHttp, NoAnswer, NotNow, ask, place
-from app.systems.targets import HttpJob
 from tests.doubles import JobServer
 
 

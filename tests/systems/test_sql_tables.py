@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from app.systems import sql
+from app.systems.connections import SqlTable
 from app.systems.far_side import FarSideError
-from app.systems.targets import SqlTable
 
 Make = Callable[..., SqlTable]
 

@@ -32,9 +32,10 @@ from app.remediation.strategy import (
     mark,
 )
 from app.systems import process
+from app.systems.connections import SupervisedProcess
 from app.systems.far_side import FarSideError
 from app.systems.process import Running
-from app.systems.targets import SupervisedProcess, Targets
+from app.systems.targets import Targets
 
 
 class RecoverParams(Record):

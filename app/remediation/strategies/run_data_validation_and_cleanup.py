@@ -42,9 +42,10 @@ from app.remediation.strategy import (
     mark,
 )
 from app.systems import files
+from app.systems.connections import Column, DataFile
 from app.systems.far_side import FarSideError
 from app.systems.files import Contents, Mask
-from app.systems.targets import Column, DataFile, Targets
+from app.systems.targets import Targets
 
 _MOST_MADE_UP = 0.5  # of a column's values
 _FEWEST = 4  # numbers below which quartiles say nothing

@@ -36,9 +36,10 @@ from app.remediation.strategy import (
     mark,
 )
 from app.systems import files, sql
+from app.systems.connections import SqlTable
 from app.systems.far_side import FarSideError
 from app.systems.sql import Row
-from app.systems.targets import SqlTable, Targets
+from app.systems.targets import Targets
 
 _SOON = timedelta(seconds=5)
 
