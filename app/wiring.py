@@ -45,6 +45,7 @@ from app.knowledge.retrieve import Retriever
 from app.knowledge.runbook import Mistake, Runbook, read_runbooks
 from app.knowledge.shipped import knowledge_folder
 from app.knowledge.taxonomy import Taxonomy, read_taxonomy
+from app.learning.judged import HeardHere
 from app.learning.learn import Learn
 from app.llm.chat import Chat, ChatFailed
 from app.llm.litellm_chat import LitellmChat
@@ -177,6 +178,7 @@ def build_brain(store: Store, told: Callable[[str], None] = lambda says: None) -
         store.knowledge / "weights.json",
         _chat(store.settings),
         lambda texts: load_vectors(store.database, embedder, texts),
+        HeardHere(store.database, store.clock),
     )
 
 

@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from app.db.engine import Database, sqlite_url
+from app.tables import metadata
 from tests.doubles import JobServer, Service
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """Our tables, empty, in a SQLite file."""
+    made = Database(sqlite_url(tmp_path / "test.db"))
+    metadata.create_all(made.engine)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -34,6 +34,8 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
     for finding in diagnosis.findings:
         style = "" if finding.contributes else "dim"
         console.print(Text(f"  {finding.scorer.split('@')[0]:<17} {finding.hint}", style=style))
+        if weighed := diagnosis.weighed(finding):
+            console.print(f"  [dim]{'':<17} {weighed}[/]", soft_wrap=True)
         for item in finding.evidence[:5]:
             if item.kind is EvidenceKind.WORDS:
                 continue

@@ -1,6 +1,7 @@
 """Build: cases, runbooks and a taxonomy become a working `Diagnose`, fitted once and kept."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from app.diagnosis.scorers import (
     RunbookSections,
     TfidfLinear,
 )
+from app.diagnosis.weigh import Heard
 from app.foundation.clock import Clock
 from app.knowledge.case import Case, Origin
 from app.knowledge.embed import Embedder, Matrix
@@ -57,10 +59,12 @@ def build(
     weights: Path | None = None,
     chat: Chat | None = None,
     embed: Callable[[Sequence[str]], Matrix] | None = None,
+    heard: Callable[[], Mapping[str, Heard]] = dict,
 ) -> tuple[Diagnose, Retriever]:
     """`vectors` embed `embedded(cases)`. With `models`, a fit that is kept there is used again;
-    `weights` is the file of those that ship; `chat` adds the language model as one more voice;
-    `embed` knows the vectors of the runbooks' sections that were embedded before.
+    `weights` is the file of those that ship; `chat` adds the language model as a judge;
+    `embed` knows the vectors of the runbooks' sections that were embedded before; `heard` tells how
+    often each voice was right here.
 
     Models are fitted on shipped cases, so that a restart gives the same answers as before;
     the site's own cases count through retrieval at once, and through `own_cases`.
@@ -84,10 +88,15 @@ def build(
         RunbookSections(RunbookSections.Params(), retriever),
         OwnCases(OwnCases.Params(), retriever),
     ]
-    if chat is not None:
-        scorers.append(LanguageModel(LanguageModel.Params(), chat, taxonomy))
-    pooled = {**fitted.weights, name_of(OwnCases): OWN_WEIGHT, name_of(LanguageModel): MODEL_WEIGHT}
-    return Diagnose(scorers, pooled, fitted, retriever, taxonomy, registered, records, clock), retriever
+    # How often these two are right is not known before a site has heard them.
+    assumed = {name_of(OwnCases): 0.9, name_of(LanguageModel): 0.75}
+    fitted = replace(fitted, accuracy=fitted.accuracy | assumed)
+    judge = None if chat is None else LanguageModel(LanguageModel.Params(), chat, taxonomy)
+    pooled = {**fitted.weights, name_of(OwnCases): OWN_WEIGHT}
+    if judge is not None:
+        pooled[name_of(LanguageModel)] = MODEL_WEIGHT
+    brain = Diagnose(scorers, pooled, fitted, retriever, taxonomy, registered, records, clock, judge, heard)
+    return brain, retriever
 
 
 def _fit(

@@ -1,7 +1,7 @@
 """Diagnose: asks every scorer, combines what they say, and makes the result honest."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from app.diagnosis.calibrate import calibrate
 from app.diagnosis.choose import Records, choose
@@ -9,13 +9,18 @@ from app.diagnosis.diagnosis import UNKNOWN, Diagnosis, EvidenceKind, Finding, R
 from app.diagnosis.excerpt import excerpt
 from app.diagnosis.fit import Fitted
 from app.diagnosis.fuse import fuse
-from app.diagnosis.scorer import Scorer, named, silent
+from app.diagnosis.scorer import Judge, Scorer, named, silent
+from app.diagnosis.weigh import Heard, weigh
 from app.foundation import metrics
 from app.foundation.clock import Clock
 from app.foundation.ids import new_id
 from app.foundation.logging import log
 from app.knowledge.retrieve import Cited, Retriever
 from app.knowledge.taxonomy import Taxonomy
+
+# A judge is not asked where the others are this sure; else it chooses among the types that hold so much.
+_SURE = 0.95
+_CANDIDATES = 4
 
 
 class Diagnose:
@@ -31,8 +36,14 @@ class Diagnose:
         registered: Sequence[str],
         records: Records,
         clock: Clock,
+        judge: Judge | None = None,
+        heard: Callable[[], Mapping[str, Heard]] = dict,
     ) -> None:
-        """`registered` are the strategies that can run here, `records` their track records."""
+        """`registered` are the strategies that can run here, `records` their track records.
+
+        `judge` chooses between the likely types when the scorers are not sure; `heard` tells how often each
+        voice was right here.
+        """
         self._scorers = tuple(scorers)
         self._weights = weights
         self.fitted = fitted
@@ -41,6 +52,8 @@ class Diagnose:
         self._registered = tuple(registered)
         self._records = records
         self._clock = clock
+        self._judge = judge
+        self._heard = heard
         self.scorer_set = f"set-{fitted.manifest.id}"
 
     def diagnose(self, symptom: Symptom, episode: int = 1, diagnosis_id: str = "") -> Diagnosis:
@@ -49,11 +62,16 @@ class Diagnose:
         at = self._clock.now()
         text = excerpt(symptom.message, symptom.log)
         findings = tuple(
-            self._ask(scorer, symptom) if text else silent(scorer, "there is no text to read")
+            self._ask(scorer, scorer.score, symptom) if text else silent(scorer, "there is no text to read")
             for scorer in self._scorers
         )
         types = self._types(findings)
-        fused = fuse(findings, self._weights, types)
+        voices = weigh(self._weights, self.fitted.accuracy, self._heard(), len(types))
+        weights = {voice.scorer: voice.weight for voice in voices}
+        fused = fuse(findings, weights, types)
+        if self._judge is not None and text:
+            findings = (*findings, self._judged(self._judge, symptom, fused))
+            fused = fuse(findings, weights, types)
         best = max(fused, key=lambda type_: (fused[type_], type_))
         heard = any(finding.contributes for finding in findings)
         confidence = calibrate(self.fitted.calibration, fused, findings) if heard else 0.0
@@ -78,12 +96,21 @@ class Diagnose:
             excerpt=text,
             findings=findings,
             scorer_set=self.scorer_set,
+            voices=voices,
             milliseconds=round(took * 1000, 2),
         )
 
-    def _ask(self, scorer: Scorer, symptom: Symptom) -> Finding:
+    def _judged(self, judge: Judge, symptom: Symptom, fused: Mapping[str, float]) -> Finding:
+        likely = sorted(fused, key=lambda type_: (-fused[type_], type_))[:_CANDIDATES]
+        if fused[likely[0]] >= _SURE:
+            return silent(judge, f"not asked: the others are sure of {likely[0]}")
+        # That it is none of them must always be sayable.
+        candidates = list(dict.fromkeys([*likely, UNKNOWN])) if UNKNOWN in fused else likely
+        return self._ask(judge, lambda asked: judge.judge(asked, candidates), symptom)
+
+    def _ask(self, scorer: Scorer, say: Callable[[Symptom], Finding], symptom: Symptom) -> Finding:
         try:
-            return scorer.score(symptom)
+            return say(symptom)
         except Exception as error:
             log(__name__).error("scorer.failed", scorer=named(scorer), exc_info=error)
             return Finding(

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from app.diagnosis.weigh import Voice
 from app.foundation.record import Record
 
 UNKNOWN = "unknown_error"
@@ -84,7 +85,8 @@ class Diagnosis(Record):
     """`confidence` is the calibrated probability that `type` is right.
 
     `ranked` are all types, best first; `choices` the strategies weighed, best first, never
-    empty; `runbook` is the cited `id#section` that counted most, or empty.
+    empty; `runbook` is the cited `id#section` that counted most, or empty. `voices` are the weights with
+    which the scorers counted.
     """
 
     id: str
@@ -99,7 +101,13 @@ class Diagnosis(Record):
     excerpt: str
     findings: tuple[Finding, ...]
     scorer_set: str
+    voices: tuple[Voice, ...] = ()
     milliseconds: float
+
+    def weighed(self, finding: Finding) -> str:
+        """With what weight this finding counted, where that is not the usual one; else empty."""
+        voice = next((voice for voice in self.voices if voice.scorer == finding.scorer), None)
+        return voice.says if voice and finding.contributes else ""
 
     @property
     def choice(self) -> Choice:

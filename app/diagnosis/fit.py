@@ -32,10 +32,10 @@ from app.intake import normalise as templates
 from app.knowledge.case import Case
 from app.knowledge.embed import Matrix
 
-VERSION = "2"
+VERSION = "3"
 # What a site's own verified cases weigh beside the fitted scorers (see scorers/own_cases.py).
 OWN_WEIGHT = 2.5
-# A language model is not fitted either: it is another one at every site.
+# A language model is not fitted either: it is another one at every site, so it begins small.
 MODEL_WEIGHT = 0.3
 Array = npt.NDArray[np.float64]
 Votes = Callable[[str], dict[str, float]]
@@ -69,12 +69,14 @@ class Weights(Record):
     manifest: Manifest
     weights: dict[str, float]
     calibration: Calibration
+    accuracy: dict[str, float] = {}
     reliability: Reliability | None = None
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """Models, weights by scorer name, calibration, and how reliable that was on systems it had not seen."""
+    """Models, weights by scorer name, calibration, and on systems it had not seen: how often each scorer that
+    spoke was right (`accuracy`), and how reliable the whole was."""
 
     manifest: Manifest
     types: tuple[str, ...]
@@ -82,6 +84,7 @@ class Fitted:
     embedding: Any
     weights: dict[str, float]
     calibration: Calibration
+    accuracy: dict[str, float]
     reliability: Reliability | None = None
 
 
@@ -143,7 +146,7 @@ def fit(
     # With too few rows for folds, what the voices are worth on other knowledge is the best guess.
     usual = kept.weights if kept else {}
     weights = {name_of(scorer): usual.get(name_of(scorer), 0.5) for scorer in _FITTED}
-    calibration = Calibration()
+    calibration, accuracy = Calibration(), dict(kept.accuracy) if kept else {}
     reliable = None
     if kept is not None and kept.manifest == manifest:
         weights, calibration, reliable = dict(kept.weights), kept.calibration, kept.reliability
@@ -152,10 +155,11 @@ def fit(
         held = _out_of_fold(cases, texts, labels, types, learner, folds)
         weights = _fit_weights(held, labels, types)
         calibration, reliable = _fit_calibration(held, labels, types, weights)
+        accuracy = _accuracy(held, labels)
     log(__name__).info(
         "diagnosis.fitted", rows=len(cases), weights=weights, **calibration.model_dump(exclude={"rows"})
     )
-    return Fitted(manifest, types, tfidf, embedding, weights, calibration, reliable)
+    return Fitted(manifest, types, tfidf, embedding, weights, calibration, accuracy, reliable)
 
 
 def _out_of_fold(
@@ -193,6 +197,20 @@ def _out_of_fold(
                 _finding(NearestCases, NearestCases.vote(params, neighbours), neighbours[0][1]),
                 _finding(RunbookSections, runbook_votes(excerpt(cases[row].text))),
             ]
+    return found
+
+
+def _accuracy(held: list[list[Finding]], labels: Sequence[str]) -> dict[str, float]:
+    """Of the answers that each scorer gave, the share that was right."""
+    found = {}
+    for place, scorer in enumerate(_FITTED):
+        spoken = [
+            max(findings[place].scores, key=findings[place].scores.__getitem__) == label
+            for findings, label in zip(held, labels, strict=True)
+            if findings[place].contributes
+        ]
+        if spoken:
+            found[name_of(scorer)] = round(sum(spoken) / len(spoken), 4)
     return found
 
 

@@ -1,7 +1,7 @@
 """The port of a scorer."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol
 
 from app.diagnosis.diagnosis import Finding, Symptom
@@ -15,6 +15,14 @@ class Scorer(Protocol):
 
     def score(self, symptom: Symptom) -> Finding:
         """Same input, same output; never changes its input; abstaining is a result, not an error."""
+        ...
+
+
+class Judge(Scorer, Protocol):
+    """A scorer that is asked last, and only to choose between what the others find likely."""
+
+    def judge(self, symptom: Symptom, candidates: Sequence[str]) -> Finding:
+        """As `score`, over `candidates` alone."""
         ...
 
 

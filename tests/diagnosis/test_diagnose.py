@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ from app.diagnosis.diagnose import Diagnose, strongest
 from app.diagnosis.diagnosis import UNKNOWN, Diagnosis, EvidenceKind, Finding, Symptom
 from app.diagnosis.fit import OWN_WEIGHT
 from app.diagnosis.scorer import silent
+from app.diagnosis.weigh import Heard
 from app.foundation.clock import FrozenClock
 from app.knowledge.case import Case, Origin
 from app.knowledge.retrieve import Retriever
@@ -55,6 +58,24 @@ def with_scorers(brain: tuple[Diagnose, Retriever], *scorers: object, **weights:
         dict,
         FrozenClock(NOW),
     )
+
+
+class Chooses:
+    """A judge that takes the last of what it may choose from."""
+
+    id = "chooses"
+    version = "1"
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    def score(self, symptom: Symptom) -> Finding:
+        raise AssertionError("a judge is asked to judge")
+
+    def judge(self, symptom: Symptom, candidates: Sequence[str]) -> Finding:
+        self.asked.append(list(candidates))
+        chosen = candidates[1]
+        return Finding(scorer="chooses@1", scores={chosen: 1.0}, contributes=True, hint=f"it takes {chosen}")
 
 
 def without_time(diagnosis: Diagnosis) -> Diagnosis:
@@ -214,3 +235,68 @@ class TestStrongest:
         assert len(found) == 3
         assert [weight for _, weight, _ in found] == sorted((weight for _, weight, _ in found), reverse=True)
         assert found[0][2] == "network_timeout"
+
+
+class TestTheJudge:
+    def judged(self, brain: tuple[Diagnose, Retriever], held: float) -> tuple[Chooses, Diagnosis]:
+        class Likely(Sure):
+            def score(self, symptom: Symptom) -> Finding:
+                return Finding(scorer="sure@1", scores={self._type: held}, contributes=True, hint="likely")
+
+        judge = Chooses()
+        made = Diagnose(
+            [Likely("network_timeout")],
+            {"sure@1": 1.0, "chooses@1": 2.0},
+            brain[0].fitted,
+            brain[1],
+            small.taxonomy(),
+            small.REGISTERED,
+            dict,
+            FrozenClock(NOW),
+            judge,
+        )
+        return judge, made.diagnose(TIMEOUT)
+
+    def test_it_chooses_between_the_likely_types_and_unknown(self, brain: tuple[Diagnose, Retriever]) -> None:
+        judge, found = self.judged(brain, 0.5)
+        (candidates,) = judge.asked
+        assert candidates[0] == "network_timeout"
+        assert UNKNOWN in candidates
+        assert len(candidates) <= 5
+        assert found.type == candidates[1]
+
+    def test_it_is_not_asked_where_the_others_are_sure(self, brain: tuple[Diagnose, Retriever]) -> None:
+        judge, found = self.judged(brain, 1.0)
+        assert judge.asked == []
+        assert found.type == "network_timeout"
+        assert found.findings[-1].hint == "not asked: the others are sure of network_timeout"
+
+
+class TestTheVoices:
+    def test_who_was_wrong_here_counts_less_and_it_is_told(self, brain: tuple[Diagnose, Retriever]) -> None:
+        class Other(Sure):
+            id = "other"
+
+            def score(self, symptom: Symptom) -> Finding:
+                return Finding(scorer="other@1", scores={self._type: 1.0}, contributes=True, hint="too")
+
+        def said(heard: dict[str, Heard]) -> Diagnosis:
+            fitted = replace(brain[0].fitted, accuracy={"sure@1": 0.8, "other@1": 0.8})
+            return Diagnose(
+                [Sure("network_timeout"), Other("quota_exceeded")],
+                {"sure@1": 1.1, "other@1": 1.0},
+                fitted,
+                brain[1],
+                small.taxonomy(),
+                small.REGISTERED,
+                dict,
+                FrozenClock(NOW),
+                heard=lambda: heard,
+            ).diagnose(TIMEOUT)
+
+        before = said({})
+        assert before.type == "network_timeout"
+        assert before.weighed(before.findings[0]) == ""
+        after = said({"sure@1": Heard(right=2, judged=12), "other@1": Heard(right=10, judged=12)})
+        assert after.type == "quota_exceeded"
+        assert "right in 2 of 12 judged here" in after.weighed(after.findings[0])

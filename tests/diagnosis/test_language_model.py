@@ -36,7 +36,7 @@ def test_an_answer_with_a_quote_from_the_text_counts() -> None:
         ("{", "not the JSON"),
         ('{"type": "permission_denied"}', "not the JSON"),
         ('{"type": "permission_denied", "quote": "denied", "act": "approve"}', "not the JSON"),
-        ('{"type": "everything_is_fine", "quote": "permission denied"}', "no type of ours"),
+        ('{"type": "everything_is_fine", "quote": "permission denied"}', "none of the types"),
         ('{"type": "permission_denied", "quote": "the disk is full"}', "does not stand in the text"),
         (ChatFailed("Timeout"), "no answer: Timeout"),
     ],
@@ -54,3 +54,15 @@ def test_a_message_cannot_close_its_own_mark() -> None:
     _, question = chat.asked[0]
     assert question.count("</message>") == 1
     assert question.endswith("</message>")
+
+
+def test_it_chooses_only_between_what_it_is_asked_about() -> None:
+    answer = json.dumps({"type": "permission_denied", "quote": "permission denied for relation"})
+    chat = ScriptedChat([answer, answer])
+    scorer = LanguageModel(LanguageModel.Params(), chat, read_taxonomy(knowledge_folder() / "taxonomy.yaml"))
+    symptom = Symptom(message=TEXT)
+    assert scorer.judge(symptom, ["permission_denied", "our_own_type"]).contributes
+    assert "- our_own_type" in chat.asked[0][0]
+    assert "network_timeout" not in chat.asked[0][0]
+    silent = scorer.judge(symptom, ["network_timeout", "our_own_type"])
+    assert "none of the types" in silent.hint

@@ -1,6 +1,6 @@
 """Rows of cases and of vectors, and what loading makes of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from sqlmodel import select
 
-from app.db.engine import Database, sqlite_url
+from app.db.engine import Database
 from app.knowledge import store
 from app.knowledge.case import Case, Origin
 from app.knowledge.embed import HashingEmbedder, Matrix
 from app.knowledge.load import load_cases, load_vectors
 from app.knowledge.tables import CaseRow, EmbeddingRow
-from app.tables import metadata
 
 SHIPPED = [
     Case(id=f"s-{n}", text=f"text {n}", type="t", system="x", resolution=f"done {n}") for n in range(3)
@@ -29,14 +28,6 @@ OWN = Case(
     incident_id="inc_1",
     created_at=datetime(2026, 11, 20, 12, 0, 0, 7, tzinfo=UTC),
 )
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(sqlite_url(tmp_path / "test.db"))
-    metadata.create_all(made.engine)
-    yield made
-    made.close()
 
 
 def replace(database: Database, cases: Sequence[Case]) -> int:

@@ -1,19 +1,16 @@
 """Unexplained incidents that are alike become a gap; all others do not."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from app.db.engine import Database, sqlite_url
+from app.db.engine import Database
 from app.diagnosis import store as diagnoses
 from app.diagnosis.diagnosis import UNKNOWN, Diagnosis, Ranked
 from app.knowledge.embed import HashingEmbedder
 from app.knowledge.retrieve import Retriever
 from app.learning.gaps import gaps, unexplained
 from app.learning.tables import LabelRow
-from app.tables import metadata
 from tests.situations import NOW, diagnosis
 
 DRIFT = "ledger checksum drift in partition {}: settled sum differs from booked sum"
@@ -36,14 +33,6 @@ def one(number: int, text: str, **fields: object) -> Diagnosis:
 
 DRIFTS = [one(number, DRIFT.format(number)) for number in range(4)]
 OTHERS = [one(10 + number, text) for number, text in enumerate(ALONE)]
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(sqlite_url(tmp_path / "test.db"))
-    metadata.create_all(made.engine)
-    yield made
-    made.close()
 
 
 def found(database: Database, *stored: Diagnosis, labelled: str = "") -> list[str]:

@@ -1,31 +1,20 @@
 """The track record of strategies: what outcomes count, and the interval that people are shown."""
 
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.db.engine import Database, sqlite_url
+from app.db.engine import Database
 from app.decision.settings import DecisionSettings
 from app.diagnosis.choose import TrackRecord
 from app.remediation.outcome import Ended, Outcome
 from app.remediation.record import interval, strategy_records
 from app.remediation.store import end, records
-from app.tables import metadata
 from tests.diagnosis import small
 from tests.situations import NOW, RETRY
 
 COUNTS = st.integers(1, 400).flatmap(lambda trials: st.tuples(st.integers(0, trials), st.just(trials)))
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(sqlite_url(tmp_path / "test.db"))
-    metadata.create_all(made.engine)
-    yield made
-    made.close()
 
 
 def ended(database: Database, *ends: Ended, strategy: str = RETRY) -> None:

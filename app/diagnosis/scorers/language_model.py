@@ -3,10 +3,12 @@
 Reads:  the excerpt, sent to the configured model as data between marks.
 Costs:  a request to the model; silent after its time limit.
 Weak:   it can be talked into anything, so an answer counts only with a quote from the text.
-From:   zero-shot classification by instruction; its weight is set, not fitted, and small.
+From:   zero-shot classification by instruction. Its weight starts small and is moved by how often it
+        was right here, like that of any other voice (`weigh`).
 """
 
 import re
+from collections.abc import Sequence
 from typing import ClassVar
 
 from pydantic import Field, ValidationError
@@ -43,24 +45,32 @@ class LanguageModel:
     def __init__(self, params: "LanguageModel.Params", chat: Chat, taxonomy: Taxonomy) -> None:
         self._params = params
         self._chat = chat
-        self._types = taxonomy.text_types
-        lines = "\n".join(f"- {name}: {taxonomy.types[name].when}" for name in self._types)
-        self._instructions = _INSTRUCTIONS.format(types=lines)
+        self._taxonomy = taxonomy
 
     def score(self, symptom: Symptom) -> Finding:
+        return self.judge(symptom, self._taxonomy.text_types)
+
+    def judge(self, symptom: Symptom, candidates: Sequence[str]) -> Finding:
+        """Chooses between `candidates`; those that only this site knows have no description."""
+        known = self._taxonomy.types
+        instructions = _INSTRUCTIONS.format(
+            types="\n".join(
+                f"- {name}: {known[name].when}" if name in known else f"- {name}" for name in candidates
+            )
+        )
         text = excerpt(symptom.message, symptom.log)
         # The closing mark cannot be forged from inside, not even out of pieces.
         shown = _MARK.sub("(", text)
         try:
-            said = self._chat.ask(self._instructions, f"<message>\n{shown}\n</message>")
+            said = self._chat.ask(instructions, f"<message>\n{shown}\n</message>")
             found = _JSON.search(said)
             answer = _Answer.model_validate_json(found.group() if found else said)
         except ChatFailed as failure:
             return silent(self, f"no answer: {failure.says}")
         except ValidationError:
             return silent(self, "its answer is not the JSON that was asked for")
-        if answer.type not in self._types:
-            return silent(self, f"it named no type of ours: {answer.type[:60]!r}")
+        if answer.type not in candidates:
+            return silent(self, f"it named none of the types it was asked about: {answer.type[:60]!r}")
         if " ".join(answer.quote.split()) not in " ".join(text.split()):
             return silent(self, "what it quotes does not stand in the text")
         evidence = Evidence(
