@@ -2,6 +2,7 @@
 
 from sqlmodel import SQLModel
 
+import app.db.audit
 import app.decision.tables
 import app.diagnosis.tables
 import app.incidents.tables

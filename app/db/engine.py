@@ -11,6 +11,8 @@ from sqlalchemy import BigInteger, Dialect, Engine, MetaData, create_engine, eve
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session, SQLModel
 
+from app.db.audit import AuditedSession
+
 SQLModel.metadata.naming_convention = MetaData(
     naming_convention={
         "ix": "ix_%(column_0_N_label)s",
@@ -93,7 +95,7 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """A session that commits when the block ends well and rolls back when it raises."""
-        with self._turn(), Session(self.engine, expire_on_commit=False) as session:
+        with self._turn(), AuditedSession(self.engine, expire_on_commit=False) as session:
             if self.is_sqlite:
                 # Taking the write lock at the start avoids the upgrade that fails with "locked".
                 session.connection().exec_driver_sql("BEGIN IMMEDIATE")

@@ -12,6 +12,7 @@ class DecisionRow(SQLModel, table=True):
     """One decision; `body` is all of it as JSON, the other columns are what is asked for."""
 
     __tablename__ = "decision"
+    __audited__ = True
 
     id: str = Field(primary_key=True)
     incident_id: str = Field(index=True)
@@ -27,6 +28,7 @@ class PauseRow(SQLModel, table=True):
     """One pausing or resuming; the newest is in force."""
 
     __tablename__ = "pause"
+    __audited__ = True
 
     # Counted by the database: after a clock jumped back, the last word must still be the last.
     id: int | None = Field(default=None, primary_key=True)

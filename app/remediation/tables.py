@@ -28,6 +28,7 @@ class ApprovalAnswerRow(SQLModel, table=True):
     """The one answer; the primary key makes it single use."""
 
     __tablename__ = "approval_answer"
+    __audited__ = True
 
     approval_id: str = Field(primary_key=True)
     answer: str
@@ -41,6 +42,7 @@ class RemediationRow(SQLModel, table=True):
     """One repair that was begun; `id` is derived from the decision, so beginning twice is once."""
 
     __tablename__ = "remediation"
+    __audited__ = True
     __table_args__ = (
         Index("ix_remediation_started_at", "started_at"),
         Index("ix_remediation_target_started_at", "target", "started_at"),
@@ -60,6 +62,7 @@ class JournalRow(SQLModel, table=True):
     """What a repair did, in order: snapshot, intent, receipt, check, undo."""
 
     __tablename__ = "remediation_journal"
+    __audited__ = True
 
     id: str = Field(primary_key=True)
     remediation_id: str = Field(index=True)
@@ -73,6 +76,7 @@ class OutcomeRow(SQLModel, table=True):
     """How a repair ended; one per remediation."""
 
     __tablename__ = "outcome"
+    __audited__ = True
     __table_args__ = (Index("ix_outcome_strategy_ended", "strategy", "ended"),)
 
     remediation_id: str = Field(primary_key=True)

@@ -12,6 +12,7 @@ class ApiKeyRow(SQLModel, table=True):
     """The key itself is shown once and never stored; `hash` is SHA-256 of its 160 random bits."""
 
     __tablename__ = "api_key"
+    __audited__ = True
 
     id: str = Field(primary_key=True)
     name: str = Field(unique=True)

@@ -1,6 +1,5 @@
 """The track record of strategies: what outcomes count, and the interval that people are shown."""
 
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,0 +1,187 @@
+"""Audit: a chain over what was decided, answered and done, so that a later edit shows.
+
+A row class takes part by `__audited__ = True`. Every insert, change and removal of such a row through a
+session of ours adds one entry in the same transaction: the row's digest, and a hash over that and the entry
+before. Whoever changes, removes or adds a row by other ways breaks it; `verify` says where. The end of
+the chain can still be cut off, or the whole be written anew, by somebody who may write to the
+database: that shows against a head that was noted elsewhere. (Hash chain: Haber and Stornetta, 1991.)
+"""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Column, Connection, Table, Text, event, insert, inspect, select, text
+from sqlmodel import Field, Session, SQLModel
+
+from app.foundation.record import Record
+
+# One key for all processes on Postgres: entries are chained one transaction after the other.
+_LOCK = 0x6D656E64
+_CHUNK = 500
+_START = "0" * 64
+
+
+class AuditRow(SQLModel, table=True):
+    """One entry. `digest` is SHA-256 of the row as JSON, empty when it was removed; `hash` covers all above."""
+
+    __tablename__ = "audit"
+
+    seq: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    kind: str
+    ref: str = Field(sa_column=Column(Text, nullable=False))
+    digest: str
+    before: str
+    hash: str
+
+
+class Head(Record):
+    """The newest entry; noted elsewhere as `seq:hash` it proves the chain up to it."""
+
+    seq: int
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.seq}:{self.hash}"
+
+
+class AuditedSession(Session):
+    """A session that chains what it writes of audited rows."""
+
+
+def _chain(session: Session, _: Any) -> None:
+    written = (*session.new, *(row for row in session.dirty if session.is_modified(row)))
+    noted = [(row, _digest(row)) for row in written if _audited(type(row))]
+    noted += [(row, "") for row in session.deleted if _audited(type(row))]
+    if not noted:
+        return
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    head = _head(connection)
+    entries = []
+    for row, digest in noted:
+        kind, ref = type(row).__tablename__, _ref(row)
+        seq = head.seq + 1
+        entry = {"seq": seq, "kind": kind, "ref": ref, "digest": digest, "before": head.hash}
+        head = Head(seq=seq, hash=_hash(entry))
+        entries.append({**entry, "hash": head.hash})
+    connection.execute(insert(_table()), entries)
+
+
+event.listen(AuditedSession, "after_flush", _chain)
+
+
+def head(session: Session) -> Head:
+    """The newest entry; `0:000…` before the first."""
+    return _head(session.connection())
+
+
+def entries(session: Session, after: int = 0, limit: int | None = None) -> Iterator[AuditRow]:
+    """The entries behind `after` in order."""
+    found = 0
+    while True:
+        most = _CHUNK if limit is None else min(_CHUNK, limit - found)
+        rows = session.execute(
+            select(_table()).where(_table().c.seq > after).order_by(_table().c.seq).limit(most)
+        ).all()
+        for row in rows:
+            yield AuditRow(**row._mapping)
+        found += len(rows)
+        if len(rows) < _CHUNK or found == limit:
+            return
+        after = rows[-1].seq
+
+
+def exported(session: Session, after: int = 0, limit: int | None = None) -> Iterator[dict[str, Any]]:
+    """The entries behind `after`, each with its `row` as it is now; None for one that is gone."""
+    kinds = {str(kind.__tablename__): kind for kind in audited()}
+    for entry in entries(session, after, limit):
+        kind = kinds.get(entry.kind)
+        row = session.get(kind, _key(kind, entry.ref)) if kind else None
+        yield {**entry.model_dump(), "row": None if row is None else as_json(row)}
+
+
+def verify(session: Session, noted: Head | None = None) -> list[str]:
+    """What is wrong, a sentence each; empty when nothing is. `noted` is a head that was kept elsewhere."""
+    wrong: list[str] = []
+    newest: dict[tuple[str, str], str] = {}
+    seq, before = 0, _START
+    seen = noted is None or noted == Head(seq=0, hash=_START)
+    for entry in entries(session):
+        if entry.seq != seq + 1:
+            wrong.append(f"entries {seq + 1} to {entry.seq - 1} are missing")
+        if entry.before != before:
+            wrong.append(f"entry {entry.seq} does not follow the one before it")
+        if entry.hash != _hash(entry.model_dump()):
+            wrong.append(f"entry {entry.seq} was changed")
+        newest[entry.kind, entry.ref] = entry.digest
+        seq, before = entry.seq, entry.hash
+        seen = seen or noted == Head(seq=seq, hash=before)
+    if not seen:
+        wrong.append(f"the noted head {noted} is not in the chain: it was cut off or written anew")
+    for kind in audited():
+        wrong += _compare(session, kind, newest)
+    wrong += [f"{kind} {ref} is gone" for (kind, ref), digest in newest.items() if digest]
+    return wrong
+
+
+def _compare(session: Session, kind: type[SQLModel], newest: dict[tuple[str, str], str]) -> Iterator[str]:
+    """Takes out of `newest` what is as it was left."""
+    name = str(kind.__tablename__)
+    for row in session.scalars(select(kind).execution_options(yield_per=_CHUNK)):
+        digest = newest.pop((name, _ref(row)), None)
+        if not digest:
+            yield f"{name} {_ref(row)} was added behind the chain's back"
+        elif digest != _digest(row):
+            yield f"{name} {_ref(row)} was changed"
+
+
+def audited() -> list[type[SQLModel]]:
+    """The row classes that take part, of the modules that are imported, by name."""
+    mapped = (mapper.class_ for mapper in SQLModel._sa_registry.mappers)
+    return sorted(filter(_audited, mapped), key=lambda kind: str(kind.__tablename__))
+
+
+def as_json(row: object) -> dict[str, Any]:
+    """The row's columns by name; times in UTC, so that a row reads the same before and after it was stored."""
+    values = {column.key: getattr(row, column.key) for column in inspect(type(row)).columns}
+    return {
+        name: value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
+        for name, value in values.items()
+    }
+
+
+def _audited(kind: type[object]) -> bool:
+    return bool(getattr(kind, "__audited__", False))
+
+
+def _digest(row: object) -> str:
+    return hashlib.sha256(orjson.dumps(as_json(row), option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _ref(row: object) -> str:
+    return "/".join(str(part) for part in inspect(type(row)).primary_key_from_instance(row))
+
+
+def _key(kind: type[SQLModel], ref: str) -> tuple[Any, ...]:
+    columns = inspect(kind).primary_key
+    return tuple(column.type.python_type(part) for column, part in zip(columns, ref.split("/"), strict=True))
+
+
+def _hash(entry: dict[str, Any]) -> str:
+    covered = {name: entry[name] for name in ("seq", "kind", "ref", "digest", "before")}
+    return hashlib.sha256(orjson.dumps(covered, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _head(connection: Connection) -> Head:
+    table = _table()
+    row = connection.execute(select(table.c.seq, table.c.hash).order_by(table.c.seq.desc()).limit(1)).first()
+    return Head(seq=row.seq, hash=row.hash) if row else Head(seq=0, hash=_START)
+
+
+def _table() -> Table:
+    found: Table = AuditRow.__table__  # type: ignore[attr-defined]
+    return found
