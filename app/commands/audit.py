@@ -56,9 +56,12 @@ def export(
     """Write the chain with the rows that it speaks of, as they are now."""
     from app.wiring import open_store
 
-    with open_store(read_settings()).database.reading() as session, out.open("wb") as file:
-        written = 0
-        for line in audit.exported(session, after):
-            file.write(orjson.dumps(line) + b"\n")
-            written += 1
+    try:
+        with open_store(read_settings()).database.reading() as session, out.open("wb") as file:
+            written = 0
+            for line in audit.exported(session, after):
+                file.write(orjson.dumps(line) + b"\n")
+                written += 1
+    except OSError as error:
+        raise Invalid(f"{out} cannot be written: {error.strerror}") from None
     console.print(f"{written} entries in {out}")

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, Connection, Table, Text, event, insert, inspect, select, text
+from sqlalchemy import Column, Connection, Integer, Table, Text, event, insert, inspect, select, text
 from sqlmodel import Field, Session, SQLModel
 
 from app.foundation.record import Record
@@ -168,7 +168,10 @@ def _ref(row: object) -> str:
 
 def _key(kind: type[SQLModel], ref: str) -> tuple[Any, ...]:
     columns = inspect(kind).primary_key
-    return tuple(column.type.python_type(part) for column, part in zip(columns, ref.split("/"), strict=True))
+    return tuple(
+        int(part) if isinstance(column.type, Integer) else part
+        for column, part in zip(columns, ref.split("/"), strict=True)
+    )
 
 
 def _hash(entry: dict[str, Any]) -> str:
