@@ -30,6 +30,7 @@ from app.decision.policy import PolicyFile
 from app.diagnosis.build import build, embedded
 from app.diagnosis.choose import TrackRecord
 from app.diagnosis.diagnose import Diagnose
+from app.diagnosis.excerpt import excerpt, meaning
 from app.foundation import metrics
 from app.foundation.clock import Clock, SystemClock
 from app.foundation.errors import Invalid, Unavailable
@@ -40,7 +41,7 @@ from app.intake.ingest import Ingest
 from app.intake.source import Source
 from app.intake.sources import SOURCES
 from app.knowledge.embed import load_embedder
-from app.knowledge.load import load_cases, load_vectors
+from app.knowledge.load import StoredCases, load_shipped, load_vectors
 from app.knowledge.retrieve import Retriever
 from app.knowledge.runbook import Mistake, Runbook, read_runbooks
 from app.knowledge.shipped import knowledge_folder
@@ -152,22 +153,23 @@ def build_brain(store: Store, told: Callable[[str], None] = lambda says: None) -
     told("loading the embedding model")
     embedder = load_embedder(store.settings.knowledge.embedder, store.knowledge)
     told("reading cases and runbooks")
-    cases = load_cases(store.database, store.knowledge)
+    shipped = load_shipped(store.database, store.knowledge)
     runbooks, mistakes = store.runbooks()
     for mistake in mistakes:
         log(__name__).warning("runbook.refused", says=str(mistake))
-    vectors = load_vectors(
-        store.database, embedder, embedded(cases), lambda done, of: told(f"embedding cases, {done} of {of}")
+    cases = StoredCases(
+        store.database, embedder, lambda text: meaning(excerpt(text)), store.settings.data_dir / "index"
     )
-    told(f"learning from {len(cases)} cases")
+    cases.open(lambda done, of: told(f"embedding cases, {done} of {of}"))
+    told(f"learning from {len(shipped)} cases")
 
     def records() -> Mapping[str, TrackRecord]:
         with store.database.reading() as session:
             return remediations.records(session)
 
     return build(
-        cases,
-        vectors,
+        shipped,
+        lambda: load_vectors(store.database, embedder, embedded(shipped)),
         runbooks,
         embedder,
         store.taxonomy,
@@ -179,6 +181,7 @@ def build_brain(store: Store, told: Callable[[str], None] = lambda says: None) -
         _chat(store.settings),
         lambda texts: load_vectors(store.database, embedder, texts),
         HeardHere(store.database, store.clock),
+        Retriever(embedder, meaning, cases=cases),
     )
 
 

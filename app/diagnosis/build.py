@@ -48,7 +48,7 @@ def embedded(cases: Sequence[Case]) -> list[str]:
 
 def build(
     cases: Sequence[Case],
-    vectors: Matrix,
+    vectors: Matrix | Callable[[], Matrix],
     runbooks: Sequence[Runbook],
     embedder: Embedder,
     taxonomy: Taxonomy,
@@ -60,8 +60,10 @@ def build(
     chat: Chat | None = None,
     embed: Callable[[Sequence[str]], Matrix] | None = None,
     heard: Callable[[], Mapping[str, Heard]] = dict,
+    retriever: Retriever | None = None,
 ) -> tuple[Diagnose, Retriever]:
-    """`vectors` embed `embedded(cases)`. With `models`, a fit that is kept there is used again;
+    """`vectors` embed `embedded(cases)`, or do so when asked, which is when models are fitted; `retriever`
+    is one that has its cases already. With `models`, a fit that is kept there is used again;
     `weights` is the file of those that ship; `chat` adds the language model as a judge;
     `embed` knows the vectors of the runbooks' sections that were embedded before; `heard` tells how
     often each voice was right here.
@@ -69,8 +71,9 @@ def build(
     Models are fitted on shipped cases, so that a restart gives the same answers as before;
     the site's own cases count through retrieval at once, and through `own_cases`.
     """
-    retriever = Retriever(embedder, meaning)
-    retriever.load_cases(cases, vectors)
+    if retriever is None:
+        retriever = Retriever(embedder, meaning)
+        retriever.load_cases(cases, vectors() if callable(vectors) else vectors)
     retriever.load_runbooks(runbooks, embed)
     rows = [row for row, case in enumerate(cases) if case.origin is Origin.SHIPPED]
     known = [cases[row] for row in rows]
@@ -78,7 +81,8 @@ def build(
     fitted = load(manifest, models) if models else None
     if fitted is None:
         shipped = read_weights(weights) if weights else None
-        fitted = _fit(known, vectors[np.array(rows, dtype=int)], manifest, retriever, shipped)
+        matrix = vectors() if callable(vectors) else vectors
+        fitted = _fit(known, matrix[np.array(rows, dtype=int)], manifest, retriever, shipped)
         if models:
             keep(fitted, models)
     scorers: list[Scorer] = [

@@ -8,6 +8,7 @@ import numpy as np
 
 from app.foundation.record import Record
 from app.knowledge.case import Case
+from app.knowledge.cases import Cases, HeldCases
 from app.knowledge.embed import Embedder, Matrix
 from app.knowledge.index import VectorIndex
 from app.knowledge.runbook import Runbook, Section
@@ -35,18 +36,20 @@ class Cited(Record):
 
 
 class Retriever:
-    """Cases and runbook sections in memory, over one embedder. Safe to read from many threads."""
+    """Cases and runbook sections over one embedder. Safe to read from many threads."""
 
     def __init__(
-        self, embedder: Embedder, read: Callable[[str], str] = lambda text: text, cache: int = 8192
+        self,
+        embedder: Embedder,
+        read: Callable[[str], str] = lambda text: text,
+        cache: int = 8192,
+        cases: Cases | None = None,
     ) -> None:
         """`read` gives the part of a text that is embedded; texts that agree in it are embedded once."""
         self.embedder = embedder
         self.read = read
-        self._cases: dict[str, Case] = {}
-        self._forgotten: set[str] = set()
-        self._case_index = VectorIndex(embedder.width)
-        self._chunks: dict[str, tuple[Runbook, Section]] = {}
+        self._cases = cases or HeldCases([], np.empty((0, embedder.width), np.float32))
+        self._chunks: list[tuple[Runbook, Section]] = []
         self._signals = Signals([])
         self._signalled: list[Runbook] = []
         self._chunk_index = VectorIndex(embedder.width)
@@ -56,8 +59,8 @@ class Retriever:
 
     @property
     def cases(self) -> int:
-        """How many cases are findable."""
-        return len(self._case_index)
+        """How many cases are in force."""
+        return len(self._cases)
 
     def embed(self, text: str) -> Matrix:
         """The unit vector of one text; one that was just seen is not embedded again."""
@@ -75,24 +78,16 @@ class Retriever:
         return vector
 
     def load_cases(self, cases: Sequence[Case], vectors: Matrix) -> None:
-        """Replaces all cases; `vectors` is (len(cases), width)."""
-        self._cases = {case.id: case for case in cases}
-        self._forgotten = set()
-        self._case_index.load([case.id for case in cases], vectors)
+        """Replaces all cases by these, in memory; `vectors` is (len(cases), width)."""
+        self._cases = HeldCases(cases, vectors)
 
     def add_case(self, case: Case, vector: Matrix) -> None:
-        """Makes one new case findable at once; a case that is known by this id is only replaced."""
-        known = case.id in self._cases or case.id in self._forgotten
-        self._cases[case.id] = case
-        self._forgotten.discard(case.id)
-        if not known:
-            self._case_index.add([case.id], vector.reshape(1, -1))
+        """Makes a case findable at once; one that has its id is replaced."""
+        self._cases.add(case, vector)
 
     def forget(self, case_ids: Sequence[str]) -> None:
-        """Makes cases that were unlearned unfindable; searching passes over their vectors."""
-        for case_id in case_ids:
-            if self._cases.pop(case_id, None) is not None:
-                self._forgotten.add(case_id)
+        """Makes cases that were unlearned unfindable at once."""
+        self._cases.forget(case_ids)
 
     def load_runbooks(
         self, runbooks: Sequence[Runbook], embed: Callable[[Sequence[str]], Matrix] | None = None
@@ -101,28 +96,29 @@ class Retriever:
 
         `embed` may know the vectors of texts that were embedded before; else all are embedded now.
         """
-        chunks: dict[str, tuple[Runbook, Section]] = {}
+        chunks: list[tuple[Runbook, Section]] = []
         texts: list[str] = []
         for runbook in runbooks:
             for section in runbook.sections:
                 if section.heading in ("Seen in", "Roll back", "Escalate", "Verify"):
                     continue
-                chunks[f"{runbook.id}#{section.anchor}"] = (runbook, section)
+                chunks.append((runbook, section))
                 texts.append(self.read(f"{runbook.title}\n{section.text}"))
         vectors = (
             (embed or self.embedder.embed)(texts) if texts else np.empty((0, self.embedder.width), np.float32)
         )
-        self._chunks = chunks
         owned = [(runbook, signal) for runbook in runbooks for signal in runbook.signals]
         self._signalled = [runbook for runbook, _ in owned]
         self._signals = Signals([signal for _, signal in owned])
-        self._chunk_index.load(list(chunks), vectors)
+        self._chunk_index.load(range(len(chunks)), vectors)
+        self._chunks = chunks
 
     def nearest_cases(self, text: str, k: int = 5) -> list[Near]:
         """The `k` most similar cases, best first."""
-        found = self._case_index.search(self.embed(text), k + len(self._forgotten))
-        cases = ((self._cases.get(case_id), score) for case_id, score in found)
-        return [Near(case=case, similarity=round(score, 6)) for case, score in cases if case is not None][:k]
+        return [
+            Near(case=case, similarity=round(score, 6))
+            for case, score in self._cases.nearest(self.embed(text), k)
+        ]
 
     def signalled(self, text: str) -> dict[str, tuple[Runbook, str]]:
         """The runbooks with a signal that matches, by id, and the text that matched first."""
@@ -135,11 +131,11 @@ class Retriever:
     def sections(self, text: str, k: int = 3) -> list[Cited]:
         """The `k` most relevant sections, best first, each from another runbook."""
         found: list[Cited] = []
-        for ref, score in self._chunk_index.search(self.embed(text), k * 4):
-            chunk = self._chunks.get(ref)
-            if chunk is None or any(chunk[0].id == cited.runbook.id for cited in found):
+        for place, score in self._chunk_index.search(self.embed(text), k * 4):
+            runbook, section = self._chunks[place]
+            if any(runbook.id == cited.runbook.id for cited in found):
                 continue
-            found.append(Cited(runbook=chunk[0], section=chunk[1], similarity=round(score, 6)))
+            found.append(Cited(runbook=runbook, section=section, similarity=round(score, 6)))
             if len(found) == k:
                 break
         return found

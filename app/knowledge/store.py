@@ -1,39 +1,63 @@
 """Queries on cases and embeddings. Each takes a session and commits nothing."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
-from sqlalchemy import delete
+from sqlalchemy import update
 from sqlmodel import Session, col, func, select
 
+from app.db.bulk import chunks
 from app.foundation.ids import derived_id
 from app.knowledge.case import Case, Origin
 from app.knowledge.embed import Embedder, Matrix
 from app.knowledge.tables import CaseRow, EmbeddingRow
 
-
-def case_of(row: CaseRow) -> Case:
-    """The record of a row."""
-    return Case(
-        id=row.id,
-        text=row.text,
-        type=row.type,
-        system=row.system,
-        resolution=row.resolution,
-        strategy=row.strategy,
-        success=row.success,
-        origin=Origin(row.origin),
-        incident_id=row.incident_id,
-        created_at=row.created_at,
-    )
+_COLUMNS: Any = [getattr(CaseRow, name) for name in (*Case.model_fields, "number")]
+_LOCK = 0x6D656E64  # any number that nothing else locks
 
 
-def cases(session: Session) -> list[Case]:
-    """Every case in force, by id."""
+def _case(row: Any) -> Case:
+    return Case(**{name: getattr(row, name) for name in Case.model_fields})
+
+
+def _same(row: Any, case: Case) -> bool:
+    return row is not None and all(getattr(row, name) == getattr(case, name) for name in Case.model_fields)
+
+
+def newer(session: Session, than: int, most: int) -> list[tuple[int, Case]]:
+    """The first `most` cases in force whose number is larger than `than`, with their numbers, in order."""
     rows = session.exec(
-        select(CaseRow).where(col(CaseRow.retired).is_(False)).order_by(col(CaseRow.id))
+        select(CaseRow)
+        .where(CaseRow.number > than, col(CaseRow.retired).is_(False))
+        .order_by(col(CaseRow.number))
+        .limit(most)
     ).all()
-    return [case_of(row) for row in rows]
+    return [(row.number, _case(row)) for row in rows]
+
+
+def by_number(session: Session, numbers: Sequence[int]) -> dict[int, Case]:
+    """Those of the cases that are in force."""
+    # Rows as tuples: a search waits for this.
+    rows = session.execute(
+        select(*_COLUMNS).where(col(CaseRow.number).in_(numbers), col(CaseRow.retired).is_(False))
+    ).all()
+    return {row.number: _case(row) for row in rows}
+
+
+def newest_number(session: Session) -> int:
+    """The largest number that was given; 0 before the first."""
+    return session.exec(select(func.max(CaseRow.number))).one() or 0
+
+
+def numbers(session: Session) -> list[int]:
+    """The numbers of all cases in force."""
+    return list(session.exec(select(CaseRow.number).where(col(CaseRow.retired).is_(False))).all())
+
+
+def count(session: Session) -> int:
+    """How many cases are in force."""
+    return session.exec(select(func.count()).where(col(CaseRow.retired).is_(False))).one()
 
 
 def counts(session: Session) -> dict[tuple[str, str], int]:
@@ -48,21 +72,33 @@ def counts(session: Session) -> dict[tuple[str, str], int]:
 
 def add(session: Session, case: Case) -> None:
     """Adds a case; one that has its id is replaced (the same outcome or correction told again)."""
-    session.merge(CaseRow(**case.model_dump()))
+    session.merge(CaseRow(**case.model_dump(), number=_turn(session) + 1))
 
 
 def replace_shipped(session: Session, shipped: Iterable[Case]) -> int:
     """Makes the shipped cases those of the files; returns how many rows changed."""
     wanted = {case.id: case for case in shipped}
-    rows = session.exec(select(CaseRow).where(CaseRow.origin == Origin.SHIPPED.value)).all()
-    current = {row.id: case_of(row) for row in rows}
+    rows = session.execute(
+        select(*_COLUMNS).where(CaseRow.origin == Origin.SHIPPED.value, col(CaseRow.retired).is_(False))
+    ).all()
+    current = {row.id: row for row in rows}
     gone = sorted(set(current) - set(wanted))
-    for at in range(0, len(gone), 500):
-        session.execute(delete(CaseRow).where(col(CaseRow.id).in_(gone[at : at + 500])))
-    changed = [case for case_id, case in wanted.items() if current.get(case_id) != case]
-    for case in changed:
-        session.merge(CaseRow(**case.model_dump()))
+    changed = [case for case in wanted.values() if not _same(current.get(case.id), case)]
+    if not gone and not changed:
+        return 0
+    number = _turn(session)
+    for chunk in chunks(gone):
+        session.execute(update(CaseRow).where(col(CaseRow.id).in_(chunk)).values(retired=True))
+    for place, case in enumerate(changed, 1):
+        session.merge(CaseRow(**case.model_dump(), number=number + place))
     return len(gone) + len(changed)
+
+
+def _turn(session: Session) -> int:
+    """The newest number, once nobody else is giving one: numbers are given in the order of commits."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    return newest_number(session)
 
 
 def embedding_key(embedder: Embedder, text: str) -> str:

@@ -2,14 +2,18 @@
 
 from datetime import datetime
 
-from sqlalchemy import Column, LargeBinary, Text
+from sqlalchemy import BigInteger, Column, LargeBinary, Text
 from sqlmodel import Field, SQLModel
 
 from app.db.engine import UtcDateTime
 
 
 class CaseRow(SQLModel, table=True):
-    """Append-only but for shipped cases, which follow the files; `retired` hides one that was unlearned."""
+    """Never deleted; `retired` hides one that was unlearned, or that the files no longer have.
+
+    `number` grows with every row that is new or is replaced: the index knows a case by it, so that what
+    it holds of a row that was replaced or retired finds nothing.
+    """
 
     __tablename__ = "knowledge_case"
 
@@ -24,6 +28,7 @@ class CaseRow(SQLModel, table=True):
     incident_id: str = Field(index=True)
     created_at: datetime | None = Field(sa_column=Column(UtcDateTime, nullable=True))
     retired: bool = False
+    number: int = Field(sa_column=Column(BigInteger, nullable=False, unique=True))
 
 
 class EmbeddingRow(SQLModel, table=True):

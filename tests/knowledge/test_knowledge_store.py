@@ -12,7 +12,7 @@ from app.db.engine import Database
 from app.knowledge import store
 from app.knowledge.case import Case, Origin
 from app.knowledge.embed import HashingEmbedder, Matrix
-from app.knowledge.load import load_cases, load_vectors
+from app.knowledge.load import load_shipped, load_vectors
 from app.knowledge.tables import CaseRow, EmbeddingRow
 
 SHIPPED = [
@@ -37,7 +37,7 @@ def replace(database: Database, cases: Sequence[Case]) -> int:
 
 def kept(database: Database) -> list[Case]:
     with database.reading() as session:
-        return store.cases(session)
+        return [case for _, case in store.newer(session, 0, 1000)]
 
 
 class TestAdd:
@@ -173,6 +173,8 @@ class TestLoadCases:
         (tmp_path / "cases").mkdir()
         file = tmp_path / "cases" / "a.jsonl"
         file.write_text('{"id": "a-1", "text": "x", "type": "t", "system": "s"}\n')
-        assert [case.id for case in load_cases(database, tmp_path)] == ["a-1", "case_1"]
+        assert [case.id for case in load_shipped(database, tmp_path)] == ["a-1"]
+        assert [case.id for case in kept(database)] == ["case_1", "a-1"]
         file.write_text("")
-        assert [case.id for case in load_cases(database, tmp_path)] == ["case_1"]
+        assert load_shipped(database, tmp_path) == []
+        assert [case.id for case in kept(database)] == ["case_1"]

@@ -586,7 +586,7 @@ def test_correcting_the_type(world: World, enter: Enter) -> None:
     assert "Learned as test_failure." in seen.text
     assert "operator-1 says it is test_failure : it is a test" in seen.text
     with world.database.reading() as session:
-        (case,) = knowledge.cases(session)
+        ((_, case),) = knowledge.newer(session, 0, 10)
     assert (case.type, case.incident_id, case.resolution) == ("test_failure", incident_id, "it is a test")
 
 
