@@ -6,6 +6,7 @@ whole, with the engine running.
 
 import gc
 import os
+import re
 import secrets
 import signal
 import sqlite3
@@ -17,11 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
+from sqlalchemy import inspect
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from app.db.engine import Database, sqlite_url
@@ -95,17 +92,42 @@ def database_url(settings: Settings) -> str:
     return settings.db.url.get_secret_value() or sqlite_url(settings.data_dir / "mendline.db")
 
 
+_MIGRATIONS = Path(__file__).parent / "db" / "migrations"
+
+
 def migrate(database: Database) -> None:
-    """Brings the schema to the newest version; quick when it is there already."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "db" / "migrations"))
-    head = ScriptDirectory.from_config(config).get_current_head()
+    """Brings the schema to the newest version; quick when it is there already. Raises Invalid for a newer one."""
     with database.engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    if current != head:
+        versioned = inspect(connection).has_table("alembic_version")
+        query = "SELECT version_num FROM alembic_version"
+        current = connection.exec_driver_sql(query).scalar() if versioned else None
+    if current == newest_revision():
+        return
+    # Importing it takes as long as everything else that opening does.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    try:
         with database.engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+    except CommandError as error:
+        raise Invalid(f"the database is of another version of Mendline: {error}") from None
+
+
+def newest_revision() -> str:
+    """The migration that no other follows."""
+    texts = [path.read_text(encoding="utf-8") for path in (_MIGRATIONS / "versions").glob("*.py")]
+    (newest,) = _values("revision", texts) - _values("down_revision", texts)
+    return newest
+
+
+def _values(name: str, texts: Sequence[str]) -> set[str]:
+    found = (re.search(rf'^{name}\b[^=\n]*= "(.+)"', text, re.M) for text in texts)
+    return {match[1] for match in found if match}
 
 
 def _open_database(settings: Settings) -> Database:
@@ -120,8 +142,6 @@ def _open_database(settings: Settings) -> Database:
         raise Invalid("MENDLINE_DB__URL is not like postgresql+psycopg://user@host/name") from None
     try:
         migrate(database)
-    except CommandError as error:
-        raise Invalid(f"the database is of another version of Mendline: {error}") from None
     except DBAPIError as error:
         says = str(error.orig).split("\n", 1)[0]
         if database.is_sqlite:

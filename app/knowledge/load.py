@@ -158,6 +158,8 @@ class StoredCases:
             yield np.array([number for number, _ in rows], np.int64), vectors
             if told:
                 told(done, of)
+            if len(rows) < _CHUNK:
+                return
 
     def _refused(self, found: Snapshot) -> str:
         """Why a snapshot is not of these rows, as far as some of them show; empty when it fits."""

@@ -15,6 +15,8 @@ from app.knowledge.signals import mistake
 from app.knowledge.taxonomy import Taxonomy
 
 SECTIONS = ("Symptoms", "Confirm", "Fix", "Verify", "Roll back", "Escalate", "Seen in")
+# libyaml, where it is there: some ten times as fast.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FRONT = re.compile(r"\A---\n(.*?)\n---\n(.*)\Z", re.S)
 _HEADING = re.compile(r"^(#{1,2})\s+(.+?)\s*$")
 _FENCE = re.compile(r"^(```|~~~)")
@@ -121,7 +123,7 @@ def read_runbook(
     front_text, body = parts.group(1), parts.group(2)
     body_line = front_text.count("\n") + 4
     try:
-        data = yaml.safe_load(front_text)
+        data = yaml.load(front_text, _LOADER)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none, like 2026-13-01
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 2 if mark else 2

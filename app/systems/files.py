@@ -16,23 +16,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
 from app.systems.connections import Column, DataFile
 from app.systems.far_side import FarSideError
+
+if TYPE_CHECKING:  # importing it takes a start half a second, and few repairs need it
+    import pandas as pd
 
 Mask = npt.NDArray[np.bool_]
 Kind = Literal["integer", "number", "text", "boolean", "datetime"]
 
 _BOM = b"\xef\xbb\xbf"
-_TEXT = pd.ArrowDtype(pa.string())
 _ZONE = r"(?:Z|[+-]\d\d:?\d\d)$"
 _MISSING = {"", "-", "#n/a", "<na>", "n/a", "na", "nan", "nat", "none", "null"}
 _WORDS = {"true": "true t yes y on 1", "false": "false f no n off 0"}
@@ -55,7 +53,7 @@ class Contents:
     """A file's state: sha256 of its bytes, its table, and what is kept when it is written again."""
 
     sha256: str
-    frame: pd.DataFrame
+    frame: "pd.DataFrame"
     start: bytes = b""
     line_end: str = "\n"
     schema: Any = None
@@ -103,6 +101,10 @@ def read(file: DataFile) -> Contents:
 
 def parse(data: bytes, form: Literal["csv", "parquet"]) -> Contents:
     """The table in these bytes. Raises FarSideError (again=False) when they are not such a file."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     digest = hashlib.sha256(data).hexdigest()
     try:
         if form == "csv":
@@ -122,6 +124,10 @@ def parse(data: bytes, form: Literal["csv", "parquet"]) -> Contents:
 
 
 def _parse_csv(data: bytes, digest: str) -> Contents:
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.csv as pa_csv
+
     if data.count(b'"') % 2:
         raise FarSideError("it is no readable csv: its quotes do not pair up", again=False)
     names = next(csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")), [])
@@ -142,8 +148,11 @@ def _parse_csv(data: bytes, digest: str) -> Contents:
     return Contents(digest, table.to_pandas(types_mapper=pd.ArrowDtype), start, line_end)
 
 
-def render(contents: Contents, frame: pd.DataFrame) -> bytes:
+def render(contents: Contents, frame: "pd.DataFrame") -> bytes:
     """`frame` as bytes in the form that `contents` had. Raises FarSideError when a CSV would not read back."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     if contents.schema is None:
         data = contents.start + frame.to_csv(index=False, lineterminator=contents.line_end).encode()
         # A lone carriage return within a cell, for one, is not quoted by the writer.
@@ -220,6 +229,9 @@ def _problems(contents: Contents, columns: dict[str, Column]) -> Iterator[str]:
 
 def numbers(values: "pd.Series[Any]") -> npt.NDArray[np.float64]:
     """The numbers of an integer or number column as float64, NaN where there is none."""
+    import pandas as pd
+    import pyarrow as pa
+
     native = _native(values)
     if _fits(native, "text"):
         values = pd.to_numeric(values, errors="coerce")
@@ -230,6 +242,10 @@ def numbers(values: "pd.Series[Any]") -> npt.NDArray[np.float64]:
 
 def read_column(contents: Contents, name: str, kind: Kind) -> Reading:
     """The column as its declared type wants it, and where that took some reading."""
+    import pandas as pd
+    import pyarrow as pa
+
+    as_text = pd.ArrowDtype(pa.string())
     series, typed = contents.frame[name], contents.schema is not None
     none = np.zeros(len(series), dtype=np.bool_)
     if typed and _fits(_native(series), kind):
@@ -237,7 +253,7 @@ def read_column(contents: Contents, name: str, kind: Kind) -> Reading:
         return Reading(
             series, missing | np.isnan(numbers(series)) if kind == "number" else missing, none, none, none
         )
-    text = series if _fits(_native(series), "text") else series.astype(_TEXT)
+    text = series if _fits(_native(series), "text") else series.astype(as_text)
     if kind == "text":
         missing = _mask(text.isna() if typed else text == "")
         return Reading(text, missing, ~missing if typed else none, none, none)
@@ -248,7 +264,7 @@ def read_column(contents: Contents, name: str, kind: Kind) -> Reading:
         exact &= _mask(when.notna())
     odd = ~missing & ~exact
     known = {value: _mend(value, kind) for value in text[odd].unique()}
-    values = text.mask(odd, text.map(known).astype(_TEXT))
+    values = text.mask(odd, text.map(known).astype(as_text))
     unread = odd & _mask(values.isna())
     doubtful = unread & _mask(text.str.contains(r"\d"))
     if not typed:
@@ -261,6 +277,8 @@ def read_column(contents: Contents, name: str, kind: Kind) -> Reading:
 
 def _mend(text: str, kind: Kind) -> str | None:
     """The one thing that `text` can mean as this type, None when there is none or more than one."""
+    import pandas as pd
+
     text = text.strip()
     if kind == "boolean":
         return _TRUTH.get(text.lower())
@@ -281,6 +299,9 @@ def _mend(text: str, kind: Kind) -> str | None:
 
 
 def _as_typed(text: "pd.Series[Any]", kind: Kind) -> "pd.Series[Any]":
+    import pandas as pd
+    import pyarrow as pa
+
     reads: dict[str, Callable[[str], Any]] = {
         "integer": int,
         "number": float,
@@ -298,11 +319,15 @@ def _as_typed(text: "pd.Series[Any]", kind: Kind) -> "pd.Series[Any]":
 
 
 def _native(series: "pd.Series[Any]") -> Any:
+    import pandas as pd
+
     assert isinstance(series.dtype, pd.ArrowDtype)
     return series.dtype.pyarrow_dtype
 
 
 def _fits(native: Any, kind: Kind) -> bool:
+    import pyarrow as pa
+
     types = pa.types
     if kind == "text":
         return bool(types.is_string(native) or types.is_large_string(native))

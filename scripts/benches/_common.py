@@ -24,7 +24,7 @@ def machine() -> dict[str, Any]:
     """What the numbers were measured on, and how busy it was with other things just before."""
     return {
         "cpus": os.cpu_count(),
-        "model": _first("/proc/cpuinfo", "model name"),
+        "model": first("/proc/cpuinfo", "model name"),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -33,7 +33,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _first(path: str, name: str) -> str:
+def first(path: str, name: str) -> str:
     """The value after `name` in a file of /proc; empty where there is none."""
     try:
         lines = Path(path).read_text().splitlines()
@@ -111,7 +111,7 @@ class Running:
 
     def megabytes(self, field: str) -> float:
         """VmRSS (now) or VmHWM (at its peak); 0 where there is no /proc."""
-        return round(int((_first(f"/proc/{self.process.pid}/status", field).split() or ["0"])[0]) / 1024, 1)
+        return round(int((first(f"/proc/{self.process.pid}/status", field).split() or ["0"])[0]) / 1024, 1)
 
     def cpu(self) -> float:
         """Seconds of processor time that it has used; 0 where there is no /proc."""

@@ -14,10 +14,11 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from scripts.benches._common import ROOT, data_folder, milliseconds
+from scripts.benches._common import ROOT, data_folder, first, milliseconds
 
 _CHUNK = 10_000
 _NOISE = 0.1
@@ -25,9 +26,11 @@ _NOISE = 0.1
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cases", type=int, default=10_000, help="in the index")
-    parser.add_argument("--queries", type=int, default=1_000, help="one by one, then from each of four threads")
+    parser.add_argument(
+        "--queries", type=int, default=1_000, help="one by one, then from each of four threads"
+    )
     parser.add_argument("--adds", type=int, default=1_000, help="cases that are added while another searches")
-    parser.add_argument("--rate", type=float, default=100, help="of which a second")
+    parser.add_argument("--rate", type=float, default=100, help="of which a second, and searches beside them")
     parser.add_argument("--opened", type=Path, help=argparse.SUPPRESS)
 
 
@@ -75,7 +78,10 @@ def _build(folder: Path, count: int) -> tuple[float, float]:
         ]
         with database.writing() as session:
             connection = session.connection()
-            rows = [{**case.model_dump(), "retired": False, "number": n} for n, case in zip(numbers, cases, strict=True)]
+            rows = [
+                {**case.model_dump(), "retired": False, "number": n}
+                for n, case in zip(numbers, cases, strict=True)
+            ]
             insert_rows(connection, CaseRow.metadata.tables["knowledge_case"], rows)
             kept = [
                 {"key": store.embedding_key(embedder, case.text), "vector": vector.tobytes()}
@@ -126,13 +132,16 @@ def _opened(options: argparse.Namespace) -> dict[str, Any]:
     with ThreadPoolExecutor(4) as pool:
         parts = pool.map(search, np.array_split(queries, 4))
         shared = [one for part in parts for one in part]
+    resident = _resident()
     recall = _recall(cases, queries[: options.queries])
     done = threading.Event()
     beside: list[float] = []
 
     def read() -> None:
-        while not done.is_set():
-            beside.extend(search(queries[:50]))
+        for query in cycle(queries):
+            if done.wait(1 / options.rate):
+                return
+            beside.extend(search([query]))
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -153,9 +162,8 @@ def _opened(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "cases": len(cases),
         "open_s": round(took, 2),
-        "rss_mb": _resident(),
+        "rss_mb": resident,
         "rss_before_mb": before,
-        "peak_mb": _resident("VmHWM"),
         "cells": manifest.cells,
         "probes": manifest.probes,
         "recall_at_5": recall,
@@ -226,6 +234,6 @@ def _megabytes(folder: Path, pattern: str = "**/*") -> float:
     return round(sum(path.stat().st_size for path in folder.glob(pattern) if path.is_file()) / 2**20, 1)
 
 
-def _resident(field: str = "VmRSS") -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return round(int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024, 1)
+def _resident() -> float:
+    """Megabytes in memory now, those of mapped files among them; 0 where there is no /proc."""
+    return round(int((first("/proc/self/status", "VmRSS").split() or ["0"])[0]) / 1024, 1)

@@ -14,8 +14,9 @@ from sqlalchemy import create_engine, inspect, text
 
 from app.db import engine as db
 from app.db.engine import Database, sqlite_url
+from app.knowledge.store import newer
 from app.tables import metadata
-from app.wiring import migrate
+from app.wiring import migrate, newest_revision
 from tests.situations import NOW
 
 CONFIG = Config()
@@ -68,6 +69,7 @@ def tables(database: Database) -> set[str]:
 def test_there_is_one_head_and_one_base() -> None:
     assert len(SCRIPTS.get_heads()) == 1
     assert len(SCRIPTS.get_bases()) == 1
+    assert newest_revision() == SCRIPTS.get_current_head()
 
 
 def test_every_revision_can_be_taken_back() -> None:
@@ -98,6 +100,19 @@ class TestUpgrade:
         migrate(database)
         with database.reading() as session:
             assert session.connection().execute(text("SELECT count(*) FROM pause")).scalar_one() == 1
+
+
+class TestCaseNumbers:
+    def test_cases_that_were_there_are_numbered_as_they_came(self, database: Database) -> None:
+        up(database, "0001")
+        columns = "id, text, type, system, resolution, strategy, origin, incident_id, created_at, retired"
+        with database.engine.begin() as connection:
+            for id_, at_ in (("new", 2), ("old", 1)):
+                values = f"('{id_}', 'x', 't', '', '', '', 'outcome', '', {at_}, false)"
+                connection.execute(text(f"INSERT INTO knowledge_case ({columns}) VALUES {values}"))
+        migrate(database)
+        with database.reading() as session:
+            assert [(n, case.id) for n, case in newer(session, 0, 10)] == [(1, "old"), (2, "new")]
 
 
 class TestDowngrade:

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import pyarrow as pa
 from pydantic import Field
 
 from app.decision.plan import Plan, Risk, Step
@@ -252,6 +251,8 @@ class _Cleaning:
 
     def _as_written(self, name: str, want: Column, number: float) -> Any:
         """A number as the column holds numbers: text, int, float or Decimal."""
+        import pyarrow as pa
+
         native = self.frame[name].dtype.pyarrow_dtype  # type: ignore[union-attr]
         if pa.types.is_decimal(native):
             return Decimal(repr(number)).quantize(Decimal(1).scaleb(-native.scale))
