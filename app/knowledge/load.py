@@ -64,12 +64,19 @@ class StoredCases:
     """
 
     def __init__(
-        self, database: Database, embedder: Embedder, read: Callable[[str], str], folder: Path
+        self,
+        database: Database,
+        embedder: Embedder,
+        read: Callable[[str], str],
+        folder: Path,
+        fold_at: int = 1000,
     ) -> None:
+        """With `fold_at` vectors beside it, and one more for each hundred in it, a snapshot is written anew."""
         self._database = database
         self._embedder = embedder
         self._read = read
         self._folder = folder
+        self._fold_at = fold_at
         self._index = VectorIndex(embedder.width)
         self._newest = 0
         self._adding = threading.Lock()
@@ -124,7 +131,7 @@ class StoredCases:
                 self._index.add(numbers.tolist(), vectors)
                 self._newest = int(numbers[-1])
         view = self._index.view
-        if view.more >= 1000 + view.bulk.manifest.count // 100 and not self._folding.locked():
+        if view.more >= self._fold_at + view.bulk.manifest.count // 100 and not self._folding.locked():
             threading.Thread(target=self.fold, name="index", daemon=True).start()
 
     def fold(self) -> None:

@@ -87,7 +87,12 @@ def held(keys: Keys, vectors: Matrix) -> Snapshot:
 
 
 def write(
-    folder: Path, embedder: str, width: int, parts: Iterable[Part], grown: Snapshot | None = None
+    folder: Path,
+    embedder: str,
+    width: int,
+    parts: Iterable[Part],
+    grown: Snapshot | None = None,
+    exact_until: int = EXACT_UNTIL,
 ) -> Snapshot:
     """Makes the files of `parts` aside, moves them into place and opens them; older ones are removed.
 
@@ -107,7 +112,7 @@ def write(
                 count += len(keys)
                 newest = max(newest, int(keys.max(initial=0)))
         found = Manifest(embedder=embedder, width=width, count=count, newest=newest, sha256="")
-        if count > EXACT_UNTIL:
+        if count > exact_until:
             _, vectors = _mapped(aside, found)
             cells, trained = _grow(grown, vectors) if grown else (_lay_out(vectors), count)
             probes, recall = _tune(cells, vectors)
