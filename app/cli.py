@@ -2,21 +2,39 @@
 
 import os
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 
 import typer
 
-from app.commands import audit, demo, diagnosis, incidents, operate, serve
 from app.foundation.errors import MendlineError, Unavailable
 
-app = typer.Typer(
-    name="mendline",
-    help="From an error event to a verified repair.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-for module in (serve, diagnosis, incidents, operate, audit, demo):
-    module.install(app)
+# Which module of `app.commands` has which: what a command does not need is not imported for it.
+_COMMANDS = {
+    "serve": ("serve", "setup", "doctor", "version", "key"),
+    "diagnosis": ("diagnose", "eval", "runbook", "knowledge"),
+    "incidents": ("incidents", "explain", "approvals", "approve", "deny", "correct", "move"),
+    "operate": ("pause", "resume", "strategy", "target"),
+    "audit": ("audit",),
+    "demo": ("demo",),
+}
+
+
+def command_line(words: Sequence[str] = ()) -> typer.Typer:
+    """The commands of the module that the first of `words` names; all of them when it names none."""
+    app = typer.Typer(
+        name="mendline",
+        help="From an error event to a verified repair.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    # With one command alone there would be no word for it.
+    app.callback()(lambda: None)
+    named = [module for module, names in _COMMANDS.items() if words and words[0] in names]
+    for module in named or _COMMANDS:
+        import_module(f"app.commands.{module}").install(app)
+    return app
 
 
 def main() -> None:
@@ -26,7 +44,7 @@ def main() -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     try:
-        app()
+        command_line(sys.argv[1:])()
     except Unavailable as error:
         print(f"mendline: {error.says}", file=sys.stderr)  # noqa: T201
         sys.exit(3)

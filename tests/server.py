@@ -390,10 +390,16 @@ def install(folder: Path, **settings: Any) -> Mendline:
 
 # What `mendline serve` imports sooner or later.
 _HEAVY = (
+    "alembic.command",
     "app.cli",
+    "app.commands.diagnosis",
+    "app.commands.incidents",
+    "app.commands.operate",
+    "app.commands.serve",
     "app.main",
     "faiss",
     "joblib",
+    "pandas",
     "pyarrow.csv",
     "pyarrow.parquet",
     "scipy.optimize",

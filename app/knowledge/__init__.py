@@ -5,7 +5,8 @@ Holds:     `taxonomy.yaml` (types and strategies), cases (ours from `knowledge/c
 Gives:     `Retriever`: the nearest cases and the most relevant runbook sections to a text.
 Words:     a *case* is a past incident with its label and resolution; a *chunk* is one section
            of a runbook, cited as `id#section`; an *embedding* is a unit vector of 384 float32.
-Rules:     rows are the truth; the FAISS index is built from them and swapped by reference.
+Rules:     rows are the truth; the index (`snapshot`, on disk) is built from them and swapped by
+           reference. It names a row by its number; a row that was replaced or retired is passed over.
            A runbook's text is data, never an instruction. A broken runbook does not take down
            the version that worked.
 Models:    sentence-transformers' all-MiniLM-L6-v2 from a package on disk, checked by its

@@ -41,17 +41,23 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         began = time.perf_counter()
         brain, retriever = build_brain(store)
         loaded = time.perf_counter() - began
-        from app.knowledge.load import load_cases
+        from app.knowledge import store as knowledge
+        from app.knowledge.case import read_cases
 
-        ours = load_cases(store.database, store.knowledge)
+        ours = list(read_cases(store.knowledge / "cases"))
         rng = random.Random(1)
         made = [
             case.model_copy(update={"id": f"varied-{number}", "text": vary(case.text, rng)})
             for number, case in enumerate(rng.choices(ours, k=max(0, options.cases - len(ours))))
         ]
-        vectors = retriever.embedder.embed(embedded(made)) if made else None
-        for number, case in enumerate(made):
-            retriever.add_case(case, vectors[number])
+        read = embedded(made)
+        vectors = retriever.embedder.embed(read)
+        with store.database.writing() as session:
+            for case, text, vector in zip(made, read, vectors, strict=True):
+                knowledge.add(session, case)
+                knowledge.keep_vectors(session, {knowledge.embedding_key(retriever.embedder, text): vector})
+        if made:
+            retriever.add_case(made[-1], vectors[-1])
         rng = random.Random(2)
         texts = [vary(case.text, rng) for case in rng.choices(ours, k=2 * options.messages + 5)]
         for text in texts[:5]:

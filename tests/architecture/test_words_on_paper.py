@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from app.cli import app as cli
+from app.cli import command_line
 from app.settings import names
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ def _kept() -> Iterator[tuple[str, str]]:
 
 def commands() -> set[str]:
     """The commands at the top of `mendline`."""
-    return set(typer.main.get_command(cli).commands)  # type: ignore[attr-defined]
+    return set(typer.main.get_command(command_line()).commands)  # type: ignore[attr-defined]
 
 
 class TestReadme:

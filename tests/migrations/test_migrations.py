@@ -104,7 +104,7 @@ class TestUpgrade:
 
 class TestCaseNumbers:
     def test_cases_that_were_there_are_numbered_as_they_came(self, database: Database) -> None:
-        up(database, "0001")
+        up(database, "0002")
         columns = "id, text, type, system, resolution, strategy, origin, incident_id, created_at, retired"
         with database.engine.begin() as connection:
             for id_, at_ in (("new", 2), ("old", 1)):

@@ -1,14 +1,14 @@
 """Cases are numbered, in the order in which they came.
 
 Revision ID: 20261121_case_numbers
-Revises: 0001
+Revises: 0002
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "20261121_case_numbers"
-down_revision = "0001"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
