@@ -14,7 +14,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
+from app.decision.plan import Risk
+from app.remediation.strategies import STRATEGIES
 from tests.doubles import JobServer, Service, until
+from tests.registry import LiveModel
 from tests.server import Body, Mendline
 
 
@@ -36,6 +39,11 @@ class Scene:
         return site.register(
             name, self.connection, self.strategy, defaults={self.strategy: self.defaults}, **fields
         )
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person must agree, because the risk is high."""
+        return any(kind.risk is Risk.HIGH for kind in STRATEGIES if kind.id == self.strategy)
 
     def disprove(self, site: Mendline, name: str) -> None:
         raise NotImplementedError
@@ -245,7 +253,97 @@ def _thaw(cell: Any) -> Any:
     return float.fromhex(cell["real"]) if isinstance(cell, dict) else cell
 
 
-SCENES: tuple[type[Scene], ...] = (Job, DeadService, DirtyFile, RepeatedRows)
+class LackingColumn(Scene):
+    """A table in SQLite that lacks a column which the job that fills it writes."""
+
+    strategy = "update_schema_and_retry"
+    type = "schema_mismatch"
+    message = "column discount does not exist in relation orders"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.path = folder / "shop.db"
+        self._run("CREATE TABLE orders (id INTEGER PRIMARY KEY, number INT NOT NULL)")
+        for number in range(9):
+            self._run(f"INSERT INTO orders (number) VALUES ({number})")
+        self.server = JobServer()
+        self._running = self.server.running()
+        self._running.__enter__()
+        self.connection = {
+            "type": "table",
+            "url": f"sqlite:///{self.path}",
+            "table": "orders",
+            "key": ["number"],
+            "columns": {
+                "id": {"type": "integer"},
+                "discount": {"type": "decimal", "nullable": False, "default": 0},
+                "tier": {"type": "text"},
+            },
+            "rerun": self.server.job(),
+        }
+        self._original = self._run("SELECT sql FROM sqlite_master"), self._run("SELECT * FROM orders")
+
+    def _run(self, statement: str) -> list[Any]:
+        with closing(sqlite3.connect(self.path)) as shop, shop:
+            return shop.execute(statement).fetchall()
+
+    def disprove(self, site: Mendline, name: str) -> None:
+        """The job fails for another reason."""
+        self.server.fail = 100
+        for run in self.server.runs.values():
+            run["status"] = "failed"
+
+    def mended(self, kept: Path) -> None:
+        rows = self._run("SELECT id, number, discount, tier FROM orders ORDER BY id")
+        assert rows == [(*row, 0, None) for row in self._original[1]]
+        assert [column["name"] for column in json.loads((kept / "schema.json").read_text())["columns"]] == [
+            "id",
+            "number",
+        ]
+        assert list(self.server.asked.values()) == [1]
+
+    def as_before(self) -> None:
+        assert (
+            self._run("SELECT sql FROM sqlite_master"),
+            self._run("SELECT * FROM orders"),
+        ) == self._original
+        assert list(self.server.asked.values()) in ([], [1])
+
+    def close(self) -> None:
+        self._running.__exit__(None, None, None)
+
+
+class BadModel(Scene):
+    """A model in an MLflow registry whose newest version does badly."""
+
+    strategy = "rollback_model"
+    type = "model_degradation"
+    message = "model performance degraded: accuracy of churn fell below its baseline"
+    defaults = {"within": 10, "settle": 1}
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.live = LiveModel()
+        self._running = self.live.running()
+        self._running.__enter__()
+        self.connection = self.live.connection()
+
+    def disprove(self, site: Mendline, name: str) -> None:
+        self.live.gloomy = True
+
+    def mended(self, kept: Path) -> None:
+        assert self.live.current == 2
+        assert [told["undone"] for told in self.live.history(3).values()] == [False]
+
+    def as_before(self) -> None:
+        assert self.live.current == 3
+        assert [told["undone"] for told in self.live.history(3).values()] == [True]
+
+    def close(self) -> None:
+        self._running.__exit__(None, None, None)
+
+
+SCENES: tuple[type[Scene], ...] = (Job, DeadService, DirtyFile, RepeatedRows, LackingColumn, BadModel)
 
 
 Make = Callable[[type[Scene]], Scene]

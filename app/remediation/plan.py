@@ -24,7 +24,9 @@ class Planned(Record):
 
 def subject_of(incident: Incident, type_: str, target: RegisteredTarget | None) -> Subject:
     """What strategies may know of the incident."""
-    return Subject(incident_id=incident.id, type=type_, run_id=incident.run_id, target=target)
+    return Subject(
+        incident_id=incident.id, type=type_, run_id=incident.run_id, since=incident.first_seen, target=target
+    )
 
 
 def plan(

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -12,11 +12,15 @@ from app.systems.targets import RegisteredTarget, Targets
 
 
 class Subject(Record):
-    """What a strategy may know of the incident: ids and the registered target, no free text but the run's id."""
+    """What a strategy may know of the incident: ids and the registered target, no free text but the run's id.
+
+    `since` is when its first event came.
+    """
 
     incident_id: str
     type: str
     run_id: str = ""
+    since: datetime | None = None
     target: RegisteredTarget | None = None
 
 

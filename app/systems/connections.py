@@ -6,9 +6,11 @@ An entry of `targets.yaml` holds one. Secrets stand in files that a record names
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, FiniteFloat, SecretStr, model_validator
 
 from app.foundation.record import Record
+
+_NAME = r"^[^'\"`]+$"  # MLflow's filters have no way to write these
 
 
 class HttpJob(Record):
@@ -72,8 +74,44 @@ class DataFile(Record):
     max_bytes: int = Field(1_000_000_000, gt=0)
 
 
+class SqlColumn(Record):
+    """What one column of a table must be, in types that SQLite and Postgres share.
+
+    default  what rows have that leave it out, also those that are there already; a column that may not
+             be empty needs one. Not for dates: what is right for all old rows is no date.
+    """
+
+    type: Literal["integer", "number", "decimal", "text", "boolean", "date", "datetime"]
+    nullable: bool = True
+    default: bool | int | FiniteFloat | str | None = None
+
+    @model_validator(mode="after")
+    def _rows_that_are_there_fit(self) -> "SqlColumn":
+        if self.default is None:
+            if not self.nullable:
+                raise ValueError(
+                    "a column that may not be empty needs a default, for the rows that are there"
+                )
+        elif type(self.default) not in _DEFAULTS.get(self.type, ()):
+            raise ValueError(f"{self.default!r} is no default of a {self.type} column")
+        return self
+
+
+_DEFAULTS: dict[str, tuple[type, ...]] = {
+    "integer": (int,),
+    "number": (int, float),
+    "decimal": (int, float),
+    "text": (str,),
+    "boolean": (bool,),
+}
+
+
 class SqlTable(Record):
-    """A table and the key that its rows must not share. `url` may name a file that holds it (`url_file`)."""
+    """A table and the key that its rows must not share. `url` may name a file that holds it (`url_file`).
+
+    columns  what its readers and writers count on; other columns may be there too.
+    rerun    the job that fills it: run again when its columns were mended.
+    """
 
     type: Literal["table"]
     url: SecretStr | None = None
@@ -81,6 +119,8 @@ class SqlTable(Record):
     table: str
     key: Annotated[tuple[str, ...], Field(min_length=1)]
     order_by: str = ""
+    columns: dict[Annotated[str, Field(min_length=1, max_length=63)], SqlColumn] = {}
+    rerun: HttpJob | None = None
 
     @model_validator(mode="after")
     def _one_address(self) -> "SqlTable":
@@ -96,4 +136,25 @@ class SqlTable(Record):
         return self.url_file.read_text().strip()
 
 
-Connection = Annotated[HttpJob | SupervisedProcess | DataFile | SqlTable, Field(discriminator="type")]
+class MlflowModel(Record):
+    """A model in an MLflow registry, where an alias says which version serves.
+
+    url     of the registry, without its `/api`.
+    good    the version tag, `key=value`, that marks a version as good.
+    health  the incident's own signal, asked for with GET: 2xx while the model serves well. A JSON answer
+            with a `status` must say ok, pass, up, healthy or warn there too.
+    """
+
+    type: Literal["mlflow_model"]
+    url: str
+    model: Annotated[str, Field(pattern=_NAME)]
+    alias: Annotated[str, Field(pattern=_NAME)] = "champion"
+    good: Annotated[str, Field(pattern=r"^[^'\"`=]+=[^'\"`=]+$")] = "validation_status=passed"
+    health: str
+    token_file: Path | None = None
+    timeout: float = Field(10, gt=0, le=60)
+
+
+Connection = Annotated[
+    HttpJob | SupervisedProcess | DataFile | SqlTable | MlflowModel, Field(discriminator="type")
+]

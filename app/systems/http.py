@@ -8,6 +8,7 @@ Messages name the host only: paths and queries of such addresses often carry sec
 import re
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -68,21 +69,24 @@ def ask(
     *,
     timeout: float,
     headers: Mapping[str, str] | None = None,
+    params: Mapping[str, str] | None = None,
+    json: Any = None,
     proxies: bool = True,
     most_bytes: int = MOST_BYTES,
 ) -> Answer:
     """One exchange; redirects are not followed, for they would carry a token elsewhere.
 
-    `timeout` in seconds bounds connecting and every wait for bytes; a body that drips is cut at twice
-    that in all. Raises NotNow when nothing was sent, NoAnswer when it is not known whether it arrived,
-    and FarSideError (again=False) for an address that cannot be asked or an answer over `most_bytes`.
+    `params` are the query, `json` is the body. `timeout` in seconds bounds connecting and every wait for
+    bytes; a body that drips is cut at twice that in all. Raises NotNow when nothing was sent, NoAnswer
+    when it is not known whether it arrived, and FarSideError (again=False) for an address that cannot be
+    asked or an answer over `most_bytes`.
     """
     where = f"{method} {place(address)}"
     ends = time.monotonic() + 2 * timeout
     try:
         with (
             httpx.Client(timeout=timeout, trust_env=proxies) as client,
-            client.stream(method, address, headers=headers) as response,
+            client.stream(method, address, headers=headers, params=params, json=json) as response,
         ):
             body = bytearray()
             for chunk in response.iter_bytes():
@@ -101,6 +105,16 @@ def ask(
         raise NoAnswer(f"{where} did not answer in {timeout:g} s") from None
     except httpx.HTTPError as error:
         raise NoAnswer(f"{where} broke off ({type(error).__name__})") from None
+
+
+def bearer(token_file: Path | None) -> dict[str, str]:
+    """The header that shows the token in this file; none without one. Raises FarSideError (again=False)."""
+    if token_file is None:
+        return {}
+    try:
+        return {"Authorization": f"Bearer {token_file.read_text().strip()}"}
+    except OSError as error:
+        raise FarSideError(f"the token file cannot be read: {error.strerror}", again=False) from None
 
 
 class JobOverHttp:
@@ -159,11 +173,7 @@ class JobOverHttp:
 
     def _ask(self, method: str, address: str, headers: dict[str, str] | None = None) -> Answer:
         headers = {"Accept": "application/json", **(headers or {})}
-        if self._job.token_file is not None:
-            try:
-                headers["Authorization"] = f"Bearer {self._job.token_file.read_text().strip()}"
-            except OSError as error:
-                raise FarSideError(f"the token file cannot be read: {error.strerror}", again=False) from None
+        headers |= bearer(self._job.token_file)
         return ask(method, address, timeout=self._job.timeout, headers=headers)
 
     def _good(self, answer: Answer) -> Answer:

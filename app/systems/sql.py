@@ -1,5 +1,7 @@
 """One table of a SQLite or Postgres database: which rows repeat, taking them out, putting them back.
 
+Its columns are compared and changed in `columns.py`.
+
 Rows travel without loss: from SQLite as the driver's own values, from Postgres as the text form
 that every type of it has. Names come from reflection and are quoted by SQLAlchemy. Changes
 happen in one transaction that holds the table's write lock, and only if the rows are still those
@@ -7,6 +9,7 @@ that were backed up.
 """
 
 import base64
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -64,15 +67,16 @@ class Repeats(Record):
 
 
 class _Lock(ExecutableDDLElement):
-    """Lets others read and makes them wait with writing."""
+    """Makes others wait: with writing, or `alone` with reading too."""
 
-    def __init__(self, table: sa.TableClause) -> None:
+    def __init__(self, table: sa.TableClause, alone: bool) -> None:
         self.table = table
+        self.mode = "ACCESS EXCLUSIVE" if alone else "SHARE ROW EXCLUSIVE"
 
 
 @compiles(_Lock, "postgresql")
 def _lock(element: _Lock, compiler: Any, **_: Any) -> str:
-    return f"LOCK TABLE {compiler.preparer.format_table(element.table)} IN SHARE ROW EXCLUSIVE MODE"
+    return f"LOCK TABLE {compiler.preparer.format_table(element.table)} IN {element.mode} MODE"
 
 
 class _Restore(Insert):
@@ -95,14 +99,17 @@ def database(connection: SqlTable) -> str:
 @contextmanager
 def reading(connection: SqlTable) -> Iterator["Table"]:
     """The table as of one moment. Raises FarSideError, `again` when it is busy or not reached."""
-    with _connected(connection, write=False) as table:
+    with _connected(connection) as table:
         yield table
 
 
 @contextmanager
-def writing(connection: SqlTable) -> Iterator["Table"]:
-    """The table in one transaction that holds its write lock; an error undoes it. Raises FarSideError."""
-    with _connected(connection, write=True) as table:
+def writing(connection: SqlTable, *, alone: bool = False) -> Iterator["Table"]:
+    """The table in one transaction that holds its write lock; an error undoes it. Raises FarSideError.
+
+    `alone` keeps readers out from the start: who must later do so may meet one that waits for us.
+    """
+    with _connected(connection, write=True, alone=alone) as table:
         yield table
 
 
@@ -111,11 +118,13 @@ class Table:
 
     def __init__(self, connection: Connection, registered: SqlTable) -> None:
         """Reflects. Raises FarSideError when table, key or order columns are not there."""
-        self._connection = connection
+        self.connection = connection
+        self._registered = registered
         self._inspector = sa.inspect(connection)
-        self._postgres = connection.dialect.name == "postgresql"
-        self._schema, self.name = self._find(registered.table)
-        columns = self._inspector.get_columns(self.name, schema=self._schema)
+        self.postgres = connection.dialect.name == "postgresql"
+        self.schema, self.name = self._find(registered.table)
+        columns = self._inspector.get_columns(self.name, schema=self.schema)
+        self.reflected = tuple(columns)
         self.columns: tuple[str, ...] = tuple(column["name"] for column in columns)
         self.key = registered.key
         for name in (*self.key, *filter(None, [registered.order_by])):
@@ -123,18 +132,53 @@ class Table:
                 raise FarSideError(f"table {self.name} has no column {name}", again=False)
         self._computed = {column["name"] for column in columns if column.get("computed")}
         self._primary = tuple(
-            self._inspector.get_pk_constraint(self.name, schema=self._schema)["constrained_columns"]
+            self._inspector.get_pk_constraint(self.name, schema=self.schema)["constrained_columns"]
         )
-        self._rowid = "" if self._postgres else self._find_rowid()
-        system = ("tableoid", "ctid") if self._postgres else filter(None, [self._rowid])
+        self._rowid = "" if self.postgres else self._find_rowid()
+        system = ("tableoid", "ctid") if self.postgres else filter(None, [self._rowid])
         # Bare columns have no type, so no value is converted on its way.
-        self._table = sa.table(self.name, *map(sa.column, (*self.columns, *system)), schema=self._schema)
+        self._table = sa.table(self.name, *map(sa.column, (*self.columns, *system)), schema=self.schema)
         self._order_by = registered.order_by
 
-    def lock(self) -> None:
-        """Makes writers wait; SQLite's BEGIN IMMEDIATE did so already."""
-        if self._postgres:
-            self._connection.execute(_Lock(self._table))
+    def lock(self, alone: bool) -> None:
+        """Makes others wait; SQLite's BEGIN IMMEDIATE did so already."""
+        if self.postgres:
+            self.connection.execute(_Lock(self._table, alone))
+
+    def again(self) -> "Table":
+        """The table as it is now, after its columns were changed here."""
+        return Table(self.connection, self._registered)
+
+    def total(self) -> int:
+        """How many rows there are."""
+        found: int = self.connection.execute(sa.select(sa.func.count()).select_from(self._table)).scalar_one()
+        return found
+
+    def checksum(self, names: Sequence[str]) -> tuple[int, str]:
+        """How many rows there are, and 32 hex characters over their cells in these columns, in any order."""
+        chosen = sa.select(*(self._plain(self._table.c[name]) for name in names))
+        total = count = 0
+        for row in self.connection.execute(chosen, execution_options={"yield_per": 2000}):
+            cells = hashlib.blake2b(_key(map(_freeze, row)), digest_size=16)
+            total, count = total + int.from_bytes(cells.digest()), count + 1
+        return count, f"{total % 2**128:032x}"
+
+    def holding(self, conditions: Sequence[sa.ColumnElement[bool]], most: int = MOST_ROWS) -> tuple[Row, ...]:
+        """Rows, `most` at most, of which at least one condition is true."""
+        cells = [self._plain(self._table.c[name]) for name in self.columns]
+        rowid = [self._table.c[self._rowid]] if self._rowid else []
+        chosen = sa.select(*rowid, *cells).select_from(self._table).where(sa.or_(*conditions)).limit(most)
+        return tuple(
+            Row(rowid=row[0] if rowid else None, cells=tuple(map(_freeze, row[len(rowid) :])))
+            for row in self.connection.execute(chosen)
+        )
+
+    def written_as(self) -> str:
+        """SQLite's own text of the table; empty on Postgres, which keeps none."""
+        if self.postgres:
+            return ""
+        mine = (_MASTER.c.type == "table") & (_MASTER.c.name == self.name)
+        return str(self.connection.execute(sa.select(_MASTER.c.sql).where(mine)).scalar_one())
 
     @property
     def order(self) -> str:
@@ -160,9 +204,8 @@ class Table:
             raise FarSideError(f"more than {MOST_ROWS:,} rows repeat, too many for one repair", again=False)
         if found and not self.order:
             self._must_be_alike(ranked)
-        total = self._connection.execute(sa.select(sa.func.count()).select_from(self._table)).scalar_one()
         rows = sorted((row for row, _ in found), key=lambda row: (_key(row.cells), row.rowid or 0))
-        return Repeats(total=total, groups=sum(nth == 2 for _, nth in found), rows=tuple(rows))
+        return Repeats(total=self.total(), groups=sum(nth == 2 for _, nth in found), rows=tuple(rows))
 
     def remove(self, keep: Keep, rows: Sequence[Row]) -> None:
         """Takes out exactly `rows`. Raises FarSideError (again=False) when what repeats is no longer they."""
@@ -171,7 +214,7 @@ class Table:
         ranked = self._ranked(keep)
         names = self._identity()
         doomed = sa.select(*(ranked.c[name] for name in names)).where(ranked.c[_NTH] > 1)
-        gone = self._connection.execute(
+        gone = self.connection.execute(
             sa.delete(self._table).where(sa.tuple_(*(self._table.c[name] for name in names)).in_(doomed))
         ).rowcount
         if gone != len(rows):
@@ -188,7 +231,7 @@ class Table:
         for start in range(0, len(keys), _CHUNK):
             values = [tuple(map(_thaw, key)) for key in keys[start : start + _CHUNK]]
             chosen = sa.select(*map(self._plain, primary)).where(sa.tuple_(*primary).in_(values))
-            found.update(_key(map(_freeze, row)) for row in self._connection.execute(chosen))
+            found.update(_key(map(_freeze, row)) for row in self.connection.execute(chosen))
         return sum(_key(key) in found for key in keys)
 
     def put_back(self, rows: Sequence[Row]) -> None:
@@ -199,7 +242,7 @@ class Table:
             column = self._table.c[self._rowid]
             for start in range(0, len(numbers), _CHUNK):
                 chosen = sa.select(column).where(column.in_(numbers[start : start + _CHUNK]))
-                taken.update(self._connection.execute(chosen).scalars())
+                taken.update(self.connection.execute(chosen).scalars())
         plain: list[dict[str, Any]] = []
         placed: list[dict[str, Any]] = []
         for row in rows:
@@ -211,7 +254,7 @@ class Table:
             else:
                 placed.append({**values, self._rowid: row.rowid})
         for batch in filter(None, (placed, plain)):
-            self._connection.execute(_Restore(self._table), batch)
+            self.connection.execute(_Restore(self._table), batch)
 
     def _find(self, name: str) -> tuple[str | None, str]:
         schema, _, short = name.rpartition(".")
@@ -224,9 +267,9 @@ class Table:
         """A name of SQLite's row number that no column hides; empty for a table WITHOUT ROWID."""
         hidden = {name.lower() for name in self.columns}
         name = next((name for name in ("rowid", "_rowid_", "oid") if name not in hidden), "")
-        bare = sa.table(self.name, sa.column(name or "rowid"), schema=self._schema)
+        bare = sa.table(self.name, sa.column(name or "rowid"), schema=self.schema)
         try:
-            self._connection.execute(sa.select(*bare.c).limit(0))
+            self.connection.execute(sa.select(*bare.c).limit(0))
         except OperationalError:
             return ""
         return name
@@ -237,7 +280,7 @@ class Table:
         return self._primary or ("tableoid", "ctid")
 
     def _plain(self, column: Any) -> Any:
-        return sa.cast(column, sa.Text) if self._postgres else column
+        return sa.cast(column, sa.Text) if self.postgres else column
 
     def _ranked(self, keep: Keep) -> sa.Subquery:
         """Every row with a whole key, its identity and its place `nth` in its group; 1 is kept."""
@@ -261,7 +304,7 @@ class Table:
         same = sa.and_(*(self._table.c[name] == ranked.c[name] for name in self._identity()))
         chosen = sa.select(ranked.c[_NTH], *cells, *rowid).select_from(ranked.join(self._table, same))
         found = []
-        for nth, *values in self._connection.execute(chosen.where(where).limit(2 * MOST_ROWS + 1)):
+        for nth, *values in self.connection.execute(chosen.where(where).limit(2 * MOST_ROWS + 1)):
             number = values.pop() if rowid else None
             found.append((Row(cells=tuple(map(_freeze, values)), rowid=number), nth))
         return found
@@ -276,11 +319,11 @@ class Table:
 
     def _referring(self) -> Iterator[tuple[str, str]]:
         """Tables whose rows change when ours are deleted, and how; reflection overlooks some of them."""
-        if not self._postgres:
+        if not self.postgres:
             keys = sa.func.pragma_foreign_key_list(_MASTER.c.name).table_valued("table", "on_delete")
             mine = (_MASTER.c.type == "table") & (sa.func.lower(keys.c.table) == self.name.lower())
             chosen = sa.select(_MASTER.c.name, keys.c.on_delete).select_from(_MASTER.join(keys, sa.true()))
-            for name, action in self._connection.execute(chosen.where(mine)):
+            for name, action in self.connection.execute(chosen.where(mine)):
                 if action not in ("NO ACTION", "RESTRICT"):
                     yield name, action
             return
@@ -291,19 +334,19 @@ class Table:
         joined = key.join(other, key.c.conrelid == other.c.oid)
         mine = (key.c.confrelid == self._oid()) & key.c.confdeltype.in_(_ON_DELETE)
         chosen = sa.select(other.c.relname, key.c.confdeltype).select_from(joined).where(mine)
-        for name, action in self._connection.execute(chosen):
+        for name, action in self.connection.execute(chosen):
             yield name, _ON_DELETE[action]
 
     def _triggers(self) -> list[str]:
-        if not self._postgres:
+        if not self.postgres:
             mine = (_MASTER.c.type == "trigger") & (sa.func.lower(_MASTER.c.tbl_name) == self.name.lower())
             writes = _MASTER.c.sql.regexp_match(r"(?i)\b(DELETE|INSERT)\s+ON\b")
-            return list(self._connection.execute(sa.select(_MASTER.c.name).where(mine & writes)).scalars())
+            return list(self.connection.execute(sa.select(_MASTER.c.name).where(mine & writes)).scalars())
         trigger = _catalog("trigger", "tgname", "tgrelid", "tgtype", "tgisinternal")
         # pg_trigger.h: 4 is INSERT, 8 is DELETE.
         writes = sa.not_(trigger.c.tgisinternal) & (trigger.c.tgtype.op("&")(12) != 0)
         chosen = sa.select(trigger.c.tgname).where((trigger.c.tgrelid == self._oid()) & writes)
-        return list(self._connection.execute(chosen).scalars())
+        return list(self.connection.execute(chosen).scalars())
 
     def _oid(self) -> int:
         """Postgres' own number of the table."""
@@ -312,10 +355,10 @@ class Table:
             _catalog("namespace", "oid", "nspname"),
         )
         mine = (relation.c.relname == self.name) & (
-            space.c.nspname == (self._schema or self._inspector.default_schema_name)
+            space.c.nspname == (self.schema or self._inspector.default_schema_name)
         )
         joined = relation.join(space, relation.c.relnamespace == space.c.oid)
-        found: int = self._connection.execute(
+        found: int = self.connection.execute(
             sa.select(relation.c.oid).select_from(joined).where(mine)
         ).scalar_one()
         return found
@@ -356,7 +399,7 @@ def _url(connection: SqlTable) -> sa.URL:
 
 
 @contextmanager
-def _connected(registered: SqlTable, *, write: bool) -> Iterator[Table]:
+def _connected(registered: SqlTable, *, write: bool = False, alone: bool = False) -> Iterator[Table]:
     url = _url(registered)
     if url.get_backend_name() == "sqlite":
         engine = sa.create_engine(url, poolclass=NullPool, connect_args={"timeout": LOCK_SECONDS})
@@ -375,7 +418,7 @@ def _connected(registered: SqlTable, *, write: bool) -> Iterator[Table]:
                 connection.execute(sa.select(*settings))
             table = Table(connection, registered)
             if write:
-                table.lock()
+                table.lock(alone)
             yield table
     except SQLAlchemyError as error:
         says = str(error.orig if isinstance(error, DBAPIError) else error).splitlines()[0][:200]

@@ -33,6 +33,7 @@ from app.remediation.strategy import (
 )
 from app.systems.targets import Targets
 from tests.doubles import JobServer, Service, only, register, until
+from tests.registry import LiveModel
 
 pytestmark = pytest.mark.server
 
@@ -126,6 +127,42 @@ def table_bench(folder: Path, request: pytest.FixtureRequest) -> tuple[dict[str,
     return connection, lambda: run("SELECT * FROM orders"), lambda: 6 - len(run("SELECT * FROM orders"))
 
 
+def columns_bench(folder: Path, request: pytest.FixtureRequest) -> tuple[dict[str, Any], Any, Any]:
+    path = folder / "shop.db"
+
+    def run(statement: str) -> list[Any]:
+        connection = sqlite3.connect(path)
+        with connection:
+            rows = connection.execute(statement).fetchall()
+        connection.close()
+        return rows
+
+    run("CREATE TABLE orders (id INTEGER PRIMARY KEY, order_id TEXT)")
+    run("INSERT INTO orders (order_id) VALUES ('a'), ('b'), (NULL)")
+    connection = {
+        "type": "table",
+        "url": f"sqlite:///{path}",
+        "table": "orders",
+        "key": ["order_id"],
+        "columns": {"order_id": {"type": "text"}, "tier": {"type": "text", "default": "none"}},
+    }
+    return (
+        connection,
+        lambda: [run("SELECT sql FROM sqlite_master"), run("SELECT * FROM orders")],
+        lambda: len(run("SELECT * FROM pragma_table_info('orders')")) - 2,
+    )
+
+
+def model_bench(folder: Path, request: pytest.FixtureRequest) -> tuple[dict[str, Any], Any, Any]:
+    live = LiveModel()
+    running = live.running()
+    running.__enter__()
+    request.addfinalizer(lambda: running.__exit__(None, None, None))
+    (folder / "token").write_text(HIDDEN)
+    connection = live.connection(token_file=str(folder / "token"), health=f"{live.health}?token={HIDDEN}")
+    return connection, lambda: live.current, lambda: len(live.history(3))
+
+
 def no_bench(folder: Path, request: pytest.FixtureRequest) -> tuple[dict[str, Any], Any, Any]:
     return {"type": "http_job", "run": "http://127.0.0.1:1/"}, lambda: None, lambda: 1
 
@@ -135,6 +172,8 @@ BENCHES = {
     "recover_service": service_bench,
     "run_data_validation_and_cleanup": file_bench,
     "run_deduplication_script": table_bench,
+    "update_schema_and_retry": columns_bench,
+    "rollback_model": model_bench,
     "escalate_to_human": no_bench,
 }
 
@@ -213,7 +252,7 @@ class TestPlan:
             assert isinstance(bench.strategy.plan(Subject(incident_id="i", type="t"), None), Plan)
             return
         other = {"type": "table", "url": "sqlite:///x", "table": "t", "key": ["k"]}
-        if bench.strategy.id == "run_deduplication_script":
+        if bench.strategy.id in ("run_deduplication_script", "update_schema_and_retry"):
             other = {"type": "http_job", "run": "http://127.0.0.1:1/"}
         target = only(register(tmp_path, other))
         for found in (None, target):
@@ -259,7 +298,7 @@ class TestActing:
         first = bench.strategy.rollback(plan, kept, receipts)
         assert isinstance(first, Undone | CannotUndo)
         assert bench.strategy.rollback(plan, kept, receipts) == Undone(says=getattr(first, "says", ""))
-        if bench.strategy.id in ("run_data_validation_and_cleanup", "run_deduplication_script"):
+        if bench.strategy.id not in ("retry_with_exponential_backoff", "recover_service"):
             assert bench.state() == before
 
     def test_rollback_without_a_receipt_changes_nothing(self, bench: Bench) -> None:
@@ -277,6 +316,7 @@ class TestActing:
             "process": {"stop_timeout": 9},
             "file": {"max_bytes": 10**6},
             "table": {"order_by": "id"},
+            "mlflow_model": {"timeout": 9},
         }
         bench.register_again(field[bench.subject.target.connection.type])  # type: ignore[union-attr]
         with pytest.raises(NeedsHuman, match="changed since the plan was made"):

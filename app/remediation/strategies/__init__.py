@@ -3,8 +3,10 @@
 from app.remediation.strategies.escalate_to_human import EscalateToHuman
 from app.remediation.strategies.recover_service import RecoverService
 from app.remediation.strategies.retry_with_exponential_backoff import RetryWithExponentialBackoff
+from app.remediation.strategies.rollback_model import RollbackModel
 from app.remediation.strategies.run_data_validation_and_cleanup import RunDataValidationAndCleanup
 from app.remediation.strategies.run_deduplication_script import RunDeduplicationScript
+from app.remediation.strategies.update_schema_and_retry import UpdateSchemaAndRetry
 from app.remediation.strategy import Strategy
 
 STRATEGIES: tuple[type[Strategy], ...] = (
@@ -12,5 +14,7 @@ STRATEGIES: tuple[type[Strategy], ...] = (
     RecoverService,
     RunDataValidationAndCleanup,
     RunDeduplicationScript,
+    UpdateSchemaAndRetry,
+    RollbackModel,
     EscalateToHuman,
 )
