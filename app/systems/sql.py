@@ -107,7 +107,8 @@ def reading(connection: SqlTable) -> Iterator["Table"]:
 def writing(connection: SqlTable, *, alone: bool = False) -> Iterator["Table"]:
     """The table in one transaction that holds its write lock; an error undoes it. Raises FarSideError.
 
-    `alone` keeps readers out from the start: who must later do so may meet one that waits for us.
+    `alone` keeps readers out too, which changing columns needs, and from the start: asked for later, it
+    could wait for a reader that waits for us.
     """
     with _connected(connection, write=True, alone=alone) as table:
         yield table
@@ -419,6 +420,7 @@ def _connected(registered: SqlTable, *, write: bool = False, alone: bool = False
             table = Table(connection, registered)
             if write:
                 table.lock(alone)
+                table = table.again()  # now nobody can change it any more
             yield table
     except SQLAlchemyError as error:
         says = str(error.orig if isinstance(error, DBAPIError) else error).splitlines()[0][:200]

@@ -9,6 +9,7 @@ import pytest
 
 from app.decision.plan import Plan
 from app.foundation.clock import FrozenClock
+from app.remediation.plan import subject_of
 from app.remediation.strategies.rollback_model import RollbackModel, RollbackParams
 from app.remediation.strategy import (
     CannotUndo,
@@ -26,6 +27,7 @@ from app.remediation.strategy import (
 )
 from tests.doubles import only, register
 from tests.registry import LiveModel
+from tests.situations import incident
 
 pytestmark = pytest.mark.server
 
@@ -83,6 +85,9 @@ class TestPlan:
         _, refused = make(since=now - timedelta(hours=1))
         assert "version 3 was made after the incident began" in refused.because
         assert isinstance(make(since=now + timedelta(hours=1))[1], Plan)
+
+    def test_the_incident_began_with_its_first_event(self) -> None:
+        assert subject_of(incident(), "model_degradation", None).since == incident().first_seen
 
     def test_a_version_that_was_withdrawn_before_is_no_way_back(
         self, live: LiveModel, make: Make, tmp_path: Path
