@@ -143,7 +143,7 @@ class TestActing:
         assert sorted(run("SELECT id, tier, discount FROM stock")) == [(n, "none", None) for n in (1, 2, 3)]
         assert isinstance(strategy.verify(plan, receipts), Pending)
         undone = strategy.rollback(plan, kept, receipts)
-        assert undone == CannotUndo(because="run run-1 is under way, and it counts on the added columns")
+        assert undone == CannotUndo(because="run run-1 is under way; the run counts on the added columns")
         jobs.status = "succeeded"
         assert strategy.verify(plan, receipts) == Verified(says="run run-1 succeeded")
         for _ in range(2):

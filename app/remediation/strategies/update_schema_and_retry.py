@@ -48,9 +48,9 @@ _SOON = timedelta(seconds=5)
 
 
 class SchemaParams(Record):
-    """`most_rows`: a table with more of them is left to a person."""
+    """`most_rows`: a table with more of them is left to a person; a million are locked for some 15 s."""
 
-    most_rows: int = Field(1_000_000, ge=0, le=100_000_000)
+    most_rows: int = Field(500_000, ge=0, le=100_000_000)
 
 
 class UpdateSchemaAndRetry:
@@ -217,7 +217,7 @@ class UpdateSchemaAndRetry:
             if run is not None:
                 seen = rerun.look(_job(connection), run, plan.steps[1].does["run_id"])
                 if isinstance(seen, Pending):
-                    return CannotUndo(because=f"{seen.says}, and it counts on the added columns")
+                    return CannotUndo(because=f"{seen.says}; the run counts on the added columns")
                 failed = isinstance(seen, Disproved) and receipts[1].data["untouched"]
             with sql.writing(connection, alone=True) as table:
                 return _take_back(table, plan, Path(snapshot.data["copy"]), receipts[0].data, failed)
