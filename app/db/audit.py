@@ -19,7 +19,7 @@ from sqlmodel import Field, Session, SQLModel
 from app.foundation.record import Record
 
 # One key for all processes on Postgres: entries are chained one transaction after the other.
-_LOCK = 0x6D656E64
+_LOCK = 0x61756474
 _CHUNK = 500
 _START = "0" * 64
 
