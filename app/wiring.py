@@ -23,6 +23,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from app.db.engine import Database, sqlite_url
 from app.decision.decide import Decide, default_gates
+from app.decision.freeze import FreezeFile
 from app.decision.policy import PolicyFile
 from app.diagnosis.build import build, embedded
 from app.diagnosis.choose import TrackRecord
@@ -51,6 +52,8 @@ from app.people.notify import Notify
 from app.pipeline.pipeline import Pipeline
 from app.pipeline.runner import Runner
 from app.remediation import store as remediations
+from app.remediation.plan import ESCALATE
+from app.remediation.record import standing
 from app.remediation.remediate import Acts, Point
 from app.remediation.strategies import STRATEGIES
 from app.remediation.strategy import Strategies
@@ -70,6 +73,8 @@ class Store:
     taxonomy: Taxonomy
     targets: Targets
     strategies: Strategies
+    policy: PolicyFile
+    freezes: FreezeFile
 
     @property
     def knowledge(self) -> Path:
@@ -80,6 +85,17 @@ class Store:
     def models(self) -> Path:
         """Where fitted models are kept."""
         return self.settings.data_dir / "models"
+
+    def decide(self) -> Decide:
+        """Every gate, as this site set it."""
+        return Decide(default_gates(self.policy, self.settings.decision, self.freezes))
+
+    def standing(self, strategy: str) -> str:
+        """How far the strategy is from running alone, in a sentence; empty for telling a person."""
+        if strategy == ESCALATE:
+            return ""
+        with self.database.reading() as session:
+            return standing(session, strategy, self.settings.decision).says
 
     def runbooks(self) -> tuple[list[Runbook], list[Mistake]]:
         """The runbooks as they are on disk now, and what is wrong with the others."""
@@ -155,13 +171,21 @@ def open_store(settings: Settings, clock: Clock | None = None) -> Store:
     database = _open_database(settings)
     folder = settings.knowledge.folder or knowledge_folder()
     targets = Targets(settings.systems.targets_file or settings.data_dir / "targets.yaml")
+    taxonomy = read_taxonomy(folder / "taxonomy.yaml")
+    decision = settings.decision
     return Store(
         settings=settings,
         clock=clock or SystemClock(),
         database=database,
-        taxonomy=read_taxonomy(folder / "taxonomy.yaml"),
+        taxonomy=taxonomy,
         targets=targets,
         strategies={strategy.id: strategy(targets) for strategy in STRATEGIES},
+        policy=PolicyFile(decision.policy_file or folder / "policy.yaml", taxonomy),
+        freezes=FreezeFile(
+            decision.freeze_file or settings.data_dir / "freeze.yaml",
+            taxonomy,
+            needed=decision.freeze_file is not None,
+        ),
     )
 
 
@@ -273,7 +297,6 @@ class Service:
         self.store = store
         self.brain = Brain(store)
         self._notify = Notify(settings.people)
-        policy = PolicyFile(settings.decision.policy_file or store.knowledge / "policy.yaml", store.taxonomy)
         acts = Acts(
             database,
             clock,
@@ -286,13 +309,14 @@ class Service:
             database,
             clock,
             self.brain.diagnose,
-            Decide(default_gates(policy, settings.decision)),
+            store.decide(),
             store.strategies,
             store.targets,
             acts,
             learn,
             self._notify,
             timedelta(minutes=settings.pipeline.approval_minutes),
+            store.standing,
         )
         self._group = Group(database, clock, self._opened)
         self._inbox = Inbox(self._group.commit, limit=settings.intake.inbox_limit)

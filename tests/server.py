@@ -214,8 +214,14 @@ class Mendline:
             "pipeline__sweep_seconds": 0.2,
             # One server does the repairs of many tests, so no limit may be used up by another one.
             "decision__cooldown_most": 100,
+            "decision__repeat_most": 1000,
+            "decision__chain_most": 1000,
             "decision__cap_per_strategy": 10_000,
+            "decision__cap_per_target": 10_000,
             "decision__cap_per_site": 10_000,
+            "decision__blast_share": 1,
+            "decision__breaker_failed": 50,
+            "decision__breaker_of": 50,
             **settings,
         }
         self._targets: list[Body] = []

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from app.decision.decision import Attempt, Situation
+from app.decision.guarantee import Judged
 from app.decision.plan import Plan, Risk, Step
 from app.diagnosis.choose import ESCALATE
 from app.diagnosis.diagnosis import UNKNOWN, Choice, Diagnosis, Ranked
@@ -17,6 +18,8 @@ from app.intake.event import Severity, Target
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)  # a Friday
 RETRY = "retry_with_exponential_backoff"
+# As many as the default promise takes.
+PROVEN = (Judged(confidence=0.9, right=True),) * 59
 TARGET = Target(system="shop", kind="job", name="nightly-load", environment="staging", owner="data")
 
 
@@ -131,6 +134,8 @@ def situation(**fields: Any) -> Situation:
             "incident": incident(target=target, **told),
             "diagnosis": diagnosis(**found),
             "plan": plan(target=target.key, **planned),
+            "judged": PROVEN,
+            "group": (target.key,),
         }
         | fields
     )
@@ -179,6 +184,10 @@ def situations() -> st.SearchStrategy[Situation]:
             undo=st.sampled_from([None, "restore from the backup"]),
         ),
         attempts=st.lists(attempts(), max_size=12).map(tuple),
+        trials=st.lists(attempts(), max_size=8).map(tuple),
+        judged=st.sampled_from([(), PROVEN, (Judged(confidence=0.9, right=False),) * 3]),
+        group=st.sets(_KEYS).map(tuple),
         paused=st.sampled_from(["", "paused by ada: audit"]),
         approved_by=st.sampled_from(["", "ada"]),
+        approvers=st.integers(0, 2),
     )

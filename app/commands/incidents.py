@@ -85,11 +85,14 @@ def approvals(as_json_: Annotated[bool, typer.Option("--json", help="Print JSON.
     if as_json_:
         as_json([item.model_dump(mode="json") for item in found])
         return
-    table = Table(whole_id("approval"), Column("incident", overflow="fold"), "expires", "plan", box=None)
+    table = Table(
+        whole_id("approval"), Column("incident", overflow="fold"), "expires", "waits for", "plan", box=None
+    )
     for item in found:
         plan = plans[item.id]
         summary = plain(plan.summary) if plan else ""
-        table.add_row(item.id, item.incident_id, f"{item.expires_at:%m-%d %H:%M}", summary)
+        expires = f"{item.expires_at:%m-%d %H:%M}"
+        table.add_row(item.id, item.incident_id, expires, plain(item.waits_for), summary)
     console.print(table)
 
 
@@ -112,7 +115,10 @@ def _answer(approval: str, answer: Answer, reason: str, plan: str | None, right_
             reason=reason,
             right_type=right_type,
         )
-    console.print(f"{given.answer} {approval}; the running service takes it from here")
+    if given.answer is None:
+        console.print(f"your yes to {approval} is noted; it waits for {plain(given.waits_for)}")
+    else:
+        console.print(f"{given.answer} {approval}; the running service takes it from here")
 
 
 def approve(

@@ -46,7 +46,8 @@ POLICY = {
             "then": "ask",
             "because": "it removes rows of payments, and their owner should see the plan first",
         }
-    ]
+    ],
+    "trust": [{"name": "playground", "because": "nothing here is worth more than to be played with"}],
 }
 
 

@@ -76,7 +76,11 @@ def show_trail(console: Console, trail: Trail) -> None:
     for approval in trail.approvals:
         console.rule(f"[dim]approval {approval.asked_at:%H:%M:%S}[/]", align="left")
         if approval.answer is None:
-            console.print(f"waits until {approval.expires_at:%H:%M:%S} UTC: mendline approve {approval.id}")
+            console.print(
+                f"waits until {approval.expires_at:%H:%M:%S} UTC for {plain(approval.waits_for)}: "
+                f"mendline approve {approval.id}",
+                soft_wrap=True,
+            )
         else:
             why = f": {plain(approval.reason)}" if approval.reason else ""
             console.print(f"[bold]{approval.answer}[/] by {plain(approval.actor)}{why}")

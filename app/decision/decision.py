@@ -4,6 +4,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
+from pydantic import Field
+
+from app.decision.guarantee import Judged
 from app.decision.plan import Plan
 from app.diagnosis.diagnosis import Diagnosis
 from app.foundation.record import Record
@@ -30,7 +33,8 @@ class Allows(StrEnum):
 class Verdict(Record):
     """What one gate says; `reason` is a code like `cooldown.recently_tried`, `says` a sentence.
 
-    `until` is when it may change by itself, if that is known.
+    `until` is when it may change by itself, if that is known; `people` is how many different
+    persons must say yes where it asks.
     """
 
     gate: str
@@ -38,10 +42,11 @@ class Verdict(Record):
     reason: str
     says: str
     until: datetime | None = None
+    people: int = Field(1, ge=1, le=2)
 
 
 class Attempt(Record):
-    """A repair that was started: on which target, with what, when, and how it ended (None: under way)."""
+    """A repair that was begun: on which target, with what, when, and how it ended (None: under way)."""
 
     remediation_id: str
     incident_id: str
@@ -49,21 +54,30 @@ class Attempt(Record):
     strategy: str
     started_at: datetime
     ended: str | None
+    ended_at: datetime | None = None
 
 
 class Situation(Record):
     """All that gates may look at.
 
-    `attempts` are the repairs of the last 24 hours, of all targets; `approved_by` is set when a
-    person has approved this very plan, and then gates that only ask let it pass.
+    attempts     the repairs of the last 24 hours and those under way, of all targets, in time order.
+    trials       how the newest repairs with the plan's strategy ended, of any age, in time order.
+    judged       whether acting with the plan's strategy was right: outcomes, and shadow verdicts.
+    group        the keys of the registered targets of the plan's group, its own among them.
+    approved_by  who approved this very plan, in words; gates that only ask then let it pass.
+    approvers    how many different persons these are, where more than one was asked for.
     """
 
     incident: Incident
     diagnosis: Diagnosis
     plan: Plan
     attempts: tuple[Attempt, ...] = ()
+    trials: tuple[Attempt, ...] = ()
+    judged: tuple[Judged, ...] = ()
+    group: tuple[str, ...] = ()
     paused: str = ""
     approved_by: str = ""
+    approvers: int = Field(0, ge=0)
 
 
 class Gate(Protocol):
@@ -93,3 +107,8 @@ class Decision(Record):
     verdicts: tuple[Verdict, ...]
     considered: tuple[str, ...] = ()
     says: str
+
+    @property
+    def people(self) -> int:
+        """How many different persons must say yes before it may run."""
+        return max((v.people for v in self.verdicts if v.allows is Allows.ASK), default=1)

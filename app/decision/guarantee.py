@@ -10,6 +10,7 @@ looking at many thresholds does not spoil the level. (Fixed-sequence testing: An
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from pydantic import Field
 
@@ -54,11 +55,13 @@ class Guarantee(Record):
         if self.holds:
             return f"at most {self.bound:.1%} of its actions are wrong, at {self.level:.0%} confidence"
         if self.clean_needed > _ENOUGH:
-            return f"{self.wrong} of {self.outcomes} were wrong: no number of outcomes will prove it soon"
+            return f"{self.wrong} of {self.outcomes} were wrong: no number of clean outcomes lets it run alone soon"
         more = "outcome" if self.clean_needed == 1 else "outcomes"
-        return f"{self.clean_needed} more clean {more} until at most {self.promise:.0%} wrong is proven"
+        proven = f"at most {self.promise:.0%} wrong is then proven"
+        return f"{self.clean_needed} more clean {more} until it may run alone ({proven})"
 
 
+@lru_cache(maxsize=10_000)
 def upper_bound(wrong: int, outcomes: int, level: float) -> float:
     """The largest share of wrong ones that `wrong` of `outcomes` does not contradict at `level` (0 to 1)."""
     from scipy.special import betaincinv

@@ -4,30 +4,33 @@
       - name: quiet-nights
         when: {environment: production, risk: [medium, high], hours: "22:00-06:00", days: [fri, sat]}
         then: ask
+        people: 2
         because: nobody is awake to look
+    trust:
+      - name: harmless
+        when: {strategy: retry_with_exponential_backoff}
+        because: running these jobs again has never hurt
 
 A rule matches when everything under `when` does; each matcher is a value or a list of values, one
 of which must fit. All rules that match count and the strictest wins, so neither their order nor an
-`allow` can soften another rule. A policy that cannot be read is never an older policy that could
+`allow` can soften another rule. `trust` lets a strategy run alone whose outcomes do not prove it yet;
+it softens no rule and no other gate. A policy that cannot be read is never an older policy that could
 be: the gate asks until it is mended.
 """
 
-import difflib
 import re
-import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
-import yaml
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from app.decision.decision import Allows, Situation
 from app.decision.plan import Plan, Risk
-from app.foundation.errors import Invalid
+from app.decision.reading import Loc, Watched, nearest, read_record
 from app.foundation.record import Record
 from app.intake.event import Severity
 from app.knowledge.taxonomy import Taxonomy
@@ -113,21 +116,35 @@ class When(Record):
 
     def matches(self, situation: Situation, now: datetime) -> bool:
         """Whether all of it fits."""
+        return not self.misfits(situation, now)
+
+    def misfits(self, situation: Situation, now: datetime) -> tuple[str, ...]:
+        """What does not fit, in words: `environment is 'staging'`."""
         incident, plan, diagnosis = situation.incident, situation.plan, situation.diagnosis
         target = incident.target
-        return (
-            _fits(self.type, diagnosis.type)
-            and _fits(self.strategy, plan.strategy)
-            and _fits(self.target, plan.target, target.key)
-            and _fits(self.system, target.system)
-            and _fits(self.environment, target.environment)
-            and _fits(self.owner, target.owner)
-            and _fits(self.source, incident.source)
-            and (not self.severity or incident.severity in self.severity)
-            and (not self.risk or bool({plan.risk, counted_risk(plan)} & set(self.risk)))
-            and (self.confidence_below is None or diagnosis.confidence < self.confidence_below)
-            and self._at(now)
+        words: tuple[tuple[str, Words, tuple[str, ...]], ...] = (
+            ("type", self.type, (diagnosis.type,)),
+            ("strategy", self.strategy, (plan.strategy,)),
+            ("target", self.target, (plan.target, target.key)),
+            ("system", self.system, (target.system,)),
+            ("environment", self.environment, (target.environment,)),
+            ("owner", self.owner, (target.owner,)),
+            ("source", self.source, (incident.source,)),
         )
+        found = [
+            f"{key} is {' and '.join(map(repr, dict.fromkeys(here)))}"
+            for key, patterns, here in words
+            if not _fits(patterns, *here)
+        ]
+        if self.severity and incident.severity not in self.severity:
+            found.append(f"severity is {incident.severity}")
+        if self.risk and not {plan.risk, counted_risk(plan)} & set(self.risk):
+            found.append(f"risk is {plan.risk}")
+        if self.confidence_below is not None and diagnosis.confidence >= self.confidence_below:
+            found.append(f"confidence is {diagnosis.confidence:g}")
+        if not self._at(now):
+            found.append(f"it is {tuple(Day)[now.astimezone(UTC).weekday()]} {now.astimezone(UTC):%H:%M} UTC")
+        return tuple(found)
 
     def _at(self, now: datetime) -> bool:
         now = now.astimezone(UTC)
@@ -149,23 +166,57 @@ def counted_risk(plan: Plan) -> Risk:
     return raised.get(plan.risk, plan.risk) if plan.undo is None else plan.risk
 
 
-class Rule(Record):
-    """One line of the policy; `because` is shown to whoever is asked or blocked."""
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Because = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+class Rule(Record):
+    """One line of the policy; `because` is shown to whoever is asked or blocked.
+
+    `people` is how many different persons must say yes where it asks.
+    """
+
+    name: Name
     when: When = When()
     then: Allows
-    because: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    people: int = Field(1, ge=1, le=2)
+    because: Because
+
+    @model_validator(mode="after")
+    def _people_are_asked(self) -> "Rule":
+        if self.people > 1 and self.then is not Allows.ASK:
+            raise ValueError("people are only asked by a rule that says `then: ask`")
+        return self
+
+
+class Trust(Record):
+    """What may run alone before outcomes have proven it, because a person says so."""
+
+    name: Name
+    when: When = When()
+    because: Because
+
+    def misfits(self, situation: Situation, now: datetime) -> tuple[str, ...]:
+        """What does not fit. Of two risks the higher counts: trust is not widened by a plan without undo."""
+        counted = counted_risk(situation.plan)
+        raised = bool(self.when.risk) and counted not in self.when.risk
+        risk = (f"risk counts as {counted}",) if raised else ()
+        return tuple(dict.fromkeys((*self.when.misfits(situation, now), *risk)))
 
 
 class Policy(Record):
-    """The rules in the file's order; none at all leaves everything to the other gates."""
+    """The rules and the trust in the file's order; without a rule everything is left to the other gates."""
 
     rules: tuple[Rule, ...]
+    trust: tuple[Trust, ...] = ()
 
     def matching(self, situation: Situation, now: datetime) -> tuple[Rule, ...]:
         """Every rule that speaks of this situation at this time."""
         return tuple(rule for rule in self.rules if rule.when.matches(situation, now))
+
+    def trusting(self, situation: Situation, now: datetime) -> Trust | None:
+        """The first entry that trusts this plan here."""
+        return next((trust for trust in self.trust if not trust.misfits(situation, now)), None)
 
 
 class PolicySource(Protocol):
@@ -186,144 +237,47 @@ class FixedPolicy:
         return self._policy
 
 
-class PolicyFile:
-    """The policy in a file; looks at the file's change time and size at each question."""
+class PolicyFile(Watched[Policy]):
+    """The policy in a file, read again when it changes."""
 
     def __init__(self, path: Path, taxonomy: Taxonomy) -> None:
         """Opens nothing yet. `taxonomy` knows the types and strategies that rules may name."""
-        self._path = path
-        self._taxonomy = taxonomy
-        self._lock = threading.Lock()
-        self._stamp: tuple[int, int] | None = None
-        self._read: Policy | Invalid | None = None
-
-    def read(self) -> Policy:
-        """The file's policy; raises Invalid with the places when it is missing or wrong."""
-        with self._lock:
-            try:
-                stat = self._path.stat()
-                stamp = (stat.st_mtime_ns, stat.st_size)
-                if self._read is None or stamp != self._stamp:
-                    self._read = self._look()
-                    self._stamp = stamp
-            except OSError as error:
-                self._read = None
-                raise Invalid(f"{self._path} cannot be read: {error.strerror or error}") from None
-            if isinstance(self._read, Invalid):
-                raise Invalid(self._read.says, places=self._read.places)
-            return self._read
-
-    def _look(self) -> Policy | Invalid:
-        try:
-            return read_policy(self._path, self._taxonomy)
-        except Invalid as error:
-            return error
+        super().__init__(lambda: [path], lambda: read_policy(path, taxonomy))
 
 
 def read_policy(path: Path, taxonomy: Taxonomy) -> Policy:
     """Reads the file; raises OSError, or Invalid with all that is wrong, each with its line."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-        places = _repeated(tree)
-    except UnicodeDecodeError:
-        raise Invalid(f"{path.name} is not UTF-8", places=(("(whole)", "save it as UTF-8"),)) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}" if mark else "(whole)"
-        says = getattr(error, "problem", None) or str(error)
-        raise Invalid(f"{path.name} is not YAML", places=((place, says),)) from None
-    try:
-        policy = Policy.model_validate(data)
-    except ValidationError as error:
-        # A misspelt key is also a missing one; the spelling is what to mend, so it comes first.
-        problems = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] == "missing")
-        places += [(_place(tree, problem["loc"]), _mistake(problem)) for problem in problems]
-    else:
-        places += [(_place(tree, loc), says) for loc, says in _strangers(policy, taxonomy)]
-    if places:
-        raise Invalid(f"{path.name} is not valid", places=places)
-    return policy
+
+    def strangers(policy: Policy) -> list[tuple[Loc, str]]:
+        return [*named_once("rules", policy.rules, taxonomy), *named_once("trust", policy.trust, taxonomy)]
+
+    return read_record(path, Policy, strangers)
 
 
-_KEYS = {0: tuple(Policy.model_fields), 2: tuple(Rule.model_fields), 3: tuple(When.model_fields)}
-_VALUES: dict[str, type[StrEnum]] = {"then": Allows, "severity": Severity, "days": Day, "risk": Risk}
-# Pydantic's words for these speak of Python; whoever writes a policy thinks in YAML.
-_WORDS = {
-    "model_type": "keys with values belong here, as `rules:` with a list under it",
-    "tuple_type": "a list belongs here",
-    "string_type": "a word belongs here; put it in quotes",
-    "too_short": "the list is empty; leave the key out to match everything",
-}
+class Named(Protocol):
+    """What has a name and a place where it holds."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def when(self) -> When: ...
 
 
-def _mistake(problem: Mapping[str, Any]) -> str:
-    kind, loc = problem["type"], problem["loc"]
-    if kind == "extra_forbidden":
-        return f"unknown key {loc[-1]!r}{_nearest(str(loc[-1]), _KEYS[len(loc) - 1])}"
-    if kind == "enum":
-        known = next(_VALUES[part] for part in reversed(loc) if part in _VALUES)
-        return f"no such value: {problem['input']!r}{_nearest(str(problem['input']), known)}"
-    if kind == "missing":
-        return f"{loc[-1]!r} is missing"
-    return _WORDS.get(kind) or str(problem["msg"]).removeprefix("Value error, ")
-
-
-def _strangers(policy: Policy, taxonomy: Taxonomy) -> list[tuple[tuple[str | int, ...], str]]:
-    """Names that no type or strategy has (a glob must fit one), and rules of the same name."""
-    found: list[tuple[tuple[str | int, ...], str]] = []
+def named_once(part: str, entries: Sequence[Named], taxonomy: Taxonomy) -> list[tuple[Loc, str]]:
+    """Names that no type or strategy has (a glob must fit one), and entries of the same name."""
+    found: list[tuple[Loc, str]] = []
     names: set[str] = set()
-    for index, rule in enumerate(policy.rules):
-        if rule.name in names:
-            found.append((("rules", index, "name"), f"another rule is called {rule.name!r} too"))
-        names.add(rule.name)
+    for index, entry in enumerate(entries):
+        if entry.name in names:
+            found.append(((part, index, "name"), f"another one is called {entry.name!r} too"))
+        names.add(entry.name)
         for key, patterns, known in (
-            ("type", rule.when.type, tuple(taxonomy.types)),
-            ("strategy", rule.when.strategy, tuple(taxonomy.strategies)),
+            ("type", entry.when.type, tuple(taxonomy.types)),
+            ("strategy", entry.when.strategy, tuple(taxonomy.strategies)),
         ):
             found += [
-                (("rules", index, "when", key, nth), f"no such {key}: {pattern!r}{_nearest(pattern, known)}")
+                ((part, index, "when", key, nth), f"no such {key}: {pattern!r}{nearest(pattern, known)}")
                 for nth, pattern in enumerate(patterns)
                 if not any(_fits((pattern,), name) for name in known)
             ]
-    return found
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    names = [str(name) for name in known]
-    close = difflib.get_close_matches(word.casefold(), names, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(names)}"
-
-
-def _place(tree: yaml.Node | None, loc: Sequence[str | int]) -> str:
-    """`line 7 (rules.0.when.type)`: the line of the deepest part of `loc` that stands in the file."""
-    node, line = tree, tree.start_mark.line if tree else 0
-    for part in loc:
-        if isinstance(node, yaml.MappingNode):
-            pair = next(((key, value) for key, value in node.value if key.value == part), None)
-            if pair is None:
-                break
-            line, node = pair[0].start_mark.line, pair[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line
-        else:
-            break
-    return f"line {line + 1} ({'.'.join(map(str, loc)) or 'whole file'})"
-
-
-def _repeated(node: yaml.Node | None) -> list[tuple[str, str]]:
-    """Keys that stand twice in one mapping: YAML would silently take the last, perhaps the milder."""
-    found: list[tuple[str, str]] = []
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if str(key.value) in seen:
-                found.append((f"line {key.start_mark.line + 1}", f"{key.value!r} stands here a second time"))
-            seen.add(str(key.value))
-            found += _repeated(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            found += _repeated(item)
     return found

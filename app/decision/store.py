@@ -8,6 +8,8 @@ from app.decision.decision import Decision
 from app.decision.tables import DecisionRow, PauseRow
 from app.foundation.errors import NotFound
 
+_GOVERNOR = 0x6D656E64  # any number that nobody else locks
+
 
 def add(session: Session, decision: Decision) -> None:
     """Stores the decision; where its id is known already (a step that ran twice), the first stands."""
@@ -50,8 +52,19 @@ def of_incident(session: Session, incident_id: str) -> list[Decision]:
     return [Decision.model_validate_json(row.body) for row in rows]
 
 
+def alone(session: Session) -> None:
+    """Until this transaction ends, no other one decides, starts or pauses: what the gates saw stays true."""
+    # On SQLite who writes is alone anyway.
+    if session.get_bind().dialect.name == "postgresql":
+        session.connection().exec_driver_sql(f"SELECT pg_advisory_xact_lock({_GOVERNOR})")
+
+
 def pause(session: Session, *, actor: str, reason: str, at: datetime) -> None:
-    """Holds all repairs back from now on; said again, the newest reason counts."""
+    """Holds all repairs back from now on; said again, the newest reason counts.
+
+    A start that is being decided comes before it; once this is committed, none follows.
+    """
+    alone(session)
     session.add(PauseRow(at=at, actor=actor, paused=True, reason=reason))
 
 

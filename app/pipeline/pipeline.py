@@ -12,7 +12,7 @@ from typing import Any
 from app.db.engine import Database
 from app.decision import store as decisions
 from app.decision.decide import Decide
-from app.decision.decision import Decision, Effect, Situation
+from app.decision.decision import Decision, Effect
 from app.decision.plan import Plan
 from app.diagnosis import store as diagnoses
 from app.diagnosis.diagnose import Diagnose
@@ -27,6 +27,7 @@ from app.incidents.incident import OPEN, Incident, State
 from app.incidents.lifecycle import advance
 from app.learning.learn import Learn
 from app.people.notify import Message, Notify
+from app.pipeline.situation import situation_of, target_of
 from app.remediation import approve, store
 from app.remediation.approve import Answer
 from app.remediation.outcome import Ended, Outcome
@@ -34,6 +35,10 @@ from app.remediation.plan import ESCALATE, plan
 from app.remediation.remediate import Acts, Durable, remediate
 from app.remediation.strategy import Strategies
 from app.systems.targets import Targets
+
+BUSY = "another repair has the target"
+# Seconds between two looks at a busy target, for a day in all. The queue lets it seldom come to that.
+_WAITS = (*(float(2**n) for n in range(6)), *(60.0 for _ in range(24 * 60)))
 
 
 class Next(Record):
@@ -59,8 +64,9 @@ class Pipeline:
         learn: Learn,
         notify: Notify,
         approval_within: timedelta,
+        standing: Callable[[str], str],
     ) -> None:
-        """`diagnose` waits until the models are loaded."""
+        """`diagnose` waits until the models are loaded; `standing` says how far a strategy is from running alone."""
         self._database = database
         self._clock = clock
         self._diagnose = diagnose
@@ -71,6 +77,7 @@ class Pipeline:
         self._learn = learn
         self._notify = notify
         self._approval_within = approval_within
+        self._standing = standing
 
     # --- heal -----------------------------------------------------------------------------
 
@@ -112,24 +119,27 @@ class Pipeline:
             diagnosis = diagnoses.get(session, diagnosis_id)
             incident = incidents.get(session, diagnosis.incident_id)
             approval = approve.get(session, approval_id) if approval_id else None
-        target = self._targets.find(incident.target.key)
+        target = target_of(incident, self._targets)
         planned = plan(incident, diagnosis, target, self._strategies)
-        approved_by = ""
+        approved_by, approvers = "", 0
         if approval is not None and approval.answer is Answer.APPROVED:
             if approval.plan_hash == planned.plan.hash:
-                approved_by = approval.actor
+                approved_by, approvers = approval.actor, len(approval.yeses)
             else:
                 log(__name__).info("plan.changed", incident_id=incident.id, approval_id=approval_id)
         with self._database.writing() as session:
+            decisions.alone(session)
             known = decisions.find(session, decision_id)
             if known is None:
-                situation = Situation(
-                    incident=incident,
-                    diagnosis=diagnosis,
-                    plan=planned.plan,
-                    attempts=store.attempts(session, now),
-                    paused=decisions.current(session),
+                situation = situation_of(
+                    session,
+                    incident,
+                    diagnosis,
+                    planned.plan,
+                    self._targets,
+                    now,
                     approved_by=approved_by,
+                    approvers=approvers,
                 )
                 effect, verdicts, says = self._decide.decide(situation, now)
                 known = Decision(
@@ -150,16 +160,21 @@ class Pipeline:
             chosen = known.plan or planned.plan
             asked = known.effect is Effect.ASK
             if asked:
-                approve.ask(session, decision_id, incident.id, chosen.hash, now, self._approval_within)
+                within, people = self._approval_within, known.people
+                approve.ask(session, decision_id, incident.id, chosen.hash, now, within, people)
             if known.effect is Effect.ACT:
-                return self._begin(session, known, chosen, approved_by)
+                return self._begin(session, known, chosen, approved_by, approvers)
             if known.effect is Effect.ESCALATE:
                 return self._begin(session, known, self._escalation(incident, diagnosis), approved_by)
         if asked:
-            self._tell("waiting", incident, f"may this run? {chosen.summary}. {known.says}")
+            two = " Two different persons must say yes." if known.people > 1 else ""
+            says = f"may this run? {chosen.summary}. {known.says}.{two}"
+            self._tell("waiting", incident, says, chosen.strategy)
         return Next(effect=known.effect)
 
-    def _begin(self, session: Any, decision: Decision, plan_: Plan, approved_by: str) -> Next:
+    def _begin(
+        self, session: Any, decision: Decision, plan_: Plan, approved_by: str, approvers: int = 0
+    ) -> Next:
         remediation_id = derived_id("rem", decision.id)
         store.begin(
             session,
@@ -168,6 +183,7 @@ class Pipeline:
                 incident_id=decision.incident_id,
                 decision_id=decision.id,
                 approved_by=approved_by,
+                approvers=approvers,
                 strategy=plan_.strategy,
                 target=plan_.target,
                 started_at=self._clock.now(),
@@ -181,33 +197,42 @@ class Pipeline:
             strategy=ESCALATE, serves=diagnosis.type, expected=0, success=1, because="held back by a gate"
         )
         alone = diagnosis.model_copy(update={"choices": (told,)})
-        return plan(incident, alone, self._targets.find(incident.target.key), self._strategies).plan
+        return plan(incident, alone, target_of(incident, self._targets), self._strategies).plan
 
     # --- repair ---------------------------------------------------------------------------
 
     def still(self, remediation_id: str) -> str:
-        """Why this repair must not start now, or empty: time has passed since it was decided."""
+        """Takes the target, or says why this repair must not start now: time has passed since it was decided.
+
+        BUSY while another repair has the target. All in one transaction: a pause that was
+        committed before it is seen, and of two processes one gets the target.
+        """
         now = self._clock.now()
-        with self._database.reading() as session:
+        with self._database.writing() as session:
+            decisions.alone(session)
             remediation = store.get(session, remediation_id)
+            if store.claims(session).get(remediation.target) == remediation_id:
+                return ""  # it has started before; a crash came between that and its being recorded
             decision = decisions.get(session, remediation.decision_id)
             incident = incidents.get(session, remediation.incident_id)
             diagnosis = diagnoses.get(session, decision.diagnosis_id)
-            others = tuple(a for a in store.attempts(session, now) if a.remediation_id != remediation_id)
-            paused = decisions.current(session)
-        if incident.state not in OPEN or incident.episode != decision.episode:
-            return "the incident is no longer open"
-        situation = Situation(
-            incident=incident,
-            diagnosis=diagnosis,
-            plan=remediation.plan,
-            # Repairs that began after this one wait for it; only what began before counts.
-            attempts=tuple(a for a in others if a.started_at <= remediation.started_at),
-            paused=paused,
-            approved_by=remediation.approved_by,
-        )
-        effect, _, says = self._decide.decide(situation, now)
-        return "" if effect is Effect.ACT else says
+            if incident.state not in OPEN or incident.episode != decision.episode:
+                return "the incident is no longer open"
+            situation = situation_of(
+                session,
+                incident,
+                diagnosis,
+                remediation.plan,
+                self._targets,
+                now,
+                approved_by=remediation.approved_by,
+                approvers=remediation.approvers,
+                begun=remediation,
+            )
+            effect, _, says = self._decide.decide(situation, now)
+            if effect is not Effect.ACT:
+                return says
+            return BUSY if store.claim(session, remediation, now) else ""
 
     def stop(self, remediation_id: str, why: str) -> Outcome:
         """Ends a repair that never started."""
@@ -230,13 +255,14 @@ class Pipeline:
                         at=self._clock.now(),
                     )
             self._learn.learn(outcome)
-            self._tell("verified", incident, f"{outcome.strategy}: {outcome.says}")
+            self._tell("verified", incident, f"{outcome.strategy}: {outcome.says}.", outcome.strategy)
             return
         undone = f" Undone: {outcome.undone}" if outcome.undone else ""
         self._tell(
             outcome.ended.value,
             incident,
             f"{outcome.strategy} ended {outcome.ended.value}: {outcome.says}.{undone}",
+            outcome.strategy,
         )
 
     def hand_over(self, remediation_id: str) -> None:
@@ -305,7 +331,10 @@ class Pipeline:
             incidents.mark_handled(session, incident_id, incident.episode)
         self._tell("escalated", incident, f"it could not be diagnosed: {why}")
 
-    def _tell(self, kind: str, incident: Incident, text: str) -> None:
+    def _tell(self, kind: str, incident: Incident, text: str, strategy: str = "") -> None:
+        """With `strategy`, also how far it is from running alone, unless the text says so."""
+        if strategy and (says := self._standing(strategy)) not in text:
+            text = f"{text} {strategy}: {says}."
         self._notify.notify(Message(kind=kind, incident_id=incident.id, title=incident.title, text=text))
 
 
@@ -349,6 +378,11 @@ async def answered(durable: Durable, pipeline: Pipeline, approval_id: str) -> Ne
 async def repair(durable: Durable, pipeline: Pipeline, remediation_id: str) -> Outcome:
     """A begun remediation, to its outcome."""
     why = await durable.step("still", pipeline.still, remediation_id)
+    for wait in _WAITS:
+        if why != BUSY:
+            break
+        await durable.sleep(wait)
+        why = await durable.step("still", pipeline.still, remediation_id)
     if why:
         outcome = await durable.step("stop", pipeline.stop, remediation_id, why)
     else:

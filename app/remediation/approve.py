@@ -1,4 +1,4 @@
-"""Approve: a plan waits for a person, who answers once."""
+"""Approve: a plan waits for a person, or for two different ones, who answer once."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from app.foundation.errors import Conflict, NotFound
 from app.foundation.ids import derived_id
 from app.foundation.record import Record
 from app.incidents.tables import IncidentRow
-from app.remediation.tables import ApprovalAnswerRow, ApprovalRow
+from app.remediation.tables import ApprovalAnswerRow, ApprovalRow, ApprovalYesRow
 
 
 class Answer(StrEnum):
@@ -23,8 +23,19 @@ class Answer(StrEnum):
     VOID = "void"
 
 
+class Yes(Record):
+    """One person's yes."""
+
+    actor: str
+    at: datetime
+    reason: str
+
+
 class Approval(Record):
-    """`answer` is None while it waits; `right_type` is what a person says the type really is."""
+    """`answer` is None while it waits; `right_type` is what a person says the type really is.
+
+    `people` different persons must say yes; `yeses` are those who have, oldest first. One no ends it.
+    """
 
     id: str
     incident_id: str
@@ -32,11 +43,22 @@ class Approval(Record):
     plan_hash: str
     asked_at: datetime
     expires_at: datetime
+    people: int = 1
+    yeses: tuple[Yes, ...] = ()
     answer: Answer | None = None
     actor: str = ""
     answered_at: datetime | None = None
     reason: str = ""
     right_type: str = ""
+
+    @property
+    def waits_for(self) -> str:
+        """`one more person, because ada has said yes`; empty once it has an answer."""
+        if self.answer is not None:
+            return ""
+        more = self.people - len(self.yeses)
+        said = f", because {_names(self.yeses)} has said yes" if self.yeses else ""
+        return f"{'one more person' if self.yeses else 'one person' if more == 1 else 'two persons'}{said}"
 
 
 class AlreadyAnswered(Conflict):
@@ -48,9 +70,15 @@ class PlanChanged(Conflict):
 
 
 def ask(
-    session: Session, decision_id: str, incident_id: str, plan_hash: str, at: datetime, within: timedelta
+    session: Session,
+    decision_id: str,
+    incident_id: str,
+    plan_hash: str,
+    at: datetime,
+    within: timedelta,
+    people: int = 1,
 ) -> str:
-    """Stores the question and returns its id; asking twice for one decision is once."""
+    """Stores the question to so many people and returns its id; asking twice for one decision is once."""
     approval_id = derived_id("apr", decision_id)
     if session.get(ApprovalRow, approval_id) is None:
         session.add(
@@ -61,6 +89,7 @@ def ask(
                 plan_hash=plan_hash,
                 asked_at=at,
                 expires_at=at + within,
+                people=people,
             )
         )
     return approval_id
@@ -77,7 +106,7 @@ def answer(
     reason: str = "",
     right_type: str = "",
 ) -> Approval:
-    """Records the one answer.
+    """Records the one answer; where two people must say yes, the first yes leaves it waiting.
 
     Raises NotFound, AlreadyAnswered saying by whom and when, or PlanChanged when `plan_hash`
     is not that of the plan that waits. An overdue approval can only expire.
@@ -94,6 +123,11 @@ def answer(
         raise PlanChanged(f"the plan that waits is {row.plan_hash}, not {plan_hash}; read it again")
     if given in (Answer.APPROVED, Answer.DENIED) and at >= row.expires_at:
         raise AlreadyAnswered(f"this approval expired at {row.expires_at:%Y-%m-%d %H:%M:%S} UTC")
+    if given is Answer.APPROVED:
+        yeses = _say_yes(session, row, actor, at, reason)
+        if len(yeses) < row.people:
+            return _approval(row, None, yeses)
+        actor, reason = _names(yeses), "; ".join(yes.reason for yes in yeses if yes.reason)
     row.waiting = False
     session.add(row)
     session.add(
@@ -113,15 +147,45 @@ def answer(
     return get(session, approval_id)
 
 
+def _say_yes(session: Session, row: ApprovalRow, actor: str, at: datetime, reason: str) -> list[Yes]:
+    """Notes one person's yes and returns all there are; raises AlreadyAnswered when it is their second."""
+    before = _yeses(session, [row.id])
+    if any(yes.actor == actor for yes in before.get(row.id, ())):
+        raise AlreadyAnswered(
+            f"{actor} has said yes already; this plan needs {row.people} different persons, "
+            "so somebody else must answer"
+        )
+    session.add(ApprovalYesRow(approval_id=row.id, actor=actor, at=at, reason=reason))
+    session.flush()
+    return [*before.get(row.id, ()), Yes(actor=actor, at=at, reason=reason)]
+
+
+def _yeses(session: Session, approval_ids: Sequence[str]) -> dict[str, list[Yes]]:
+    rows = session.exec(
+        select(ApprovalYesRow)
+        .where(col(ApprovalYesRow.approval_id).in_(approval_ids))
+        .order_by(col(ApprovalYesRow.at), col(ApprovalYesRow.actor))
+    ).all()
+    found: dict[str, list[Yes]] = {}
+    for row in rows:
+        found.setdefault(row.approval_id, []).append(Yes(actor=row.actor, at=row.at, reason=row.reason))
+    return found
+
+
+def _names(yeses: Sequence[Yes]) -> str:
+    return " and ".join(yes.actor for yes in yeses)
+
+
 def get(session: Session, approval_id: str) -> Approval:
     """The approval with its answer, if it has one; raises NotFound."""
     row = session.get(ApprovalRow, approval_id)
     if row is None:
         raise NotFound(f"there is no approval {approval_id}")
-    return _approval(row, session.get(ApprovalAnswerRow, approval_id))
+    yeses = _yeses(session, [approval_id]).get(approval_id, ())
+    return _approval(row, session.get(ApprovalAnswerRow, approval_id), yeses)
 
 
-def _approval(row: ApprovalRow, given: ApprovalAnswerRow | None) -> Approval:
+def _approval(row: ApprovalRow, given: ApprovalAnswerRow | None, yeses: Sequence[Yes]) -> Approval:
     return Approval(
         id=row.id,
         incident_id=row.incident_id,
@@ -129,6 +193,8 @@ def _approval(row: ApprovalRow, given: ApprovalAnswerRow | None) -> Approval:
         plan_hash=row.plan_hash,
         asked_at=row.asked_at,
         expires_at=row.expires_at,
+        people=row.people,
+        yeses=tuple(yeses),
         answer=Answer(given.answer) if given else None,
         actor=given.actor if given else "",
         answered_at=given.at if given else None,
@@ -142,7 +208,8 @@ def waiting(session: Session, *, limit: int = 100) -> list[Approval]:
     rows = session.exec(
         select(ApprovalRow).where(col(ApprovalRow.waiting)).order_by(col(ApprovalRow.asked_at)).limit(limit)
     ).all()
-    return [_approval(row, None) for row in rows]
+    yeses = _yeses(session, [row.id for row in rows])
+    return [_approval(row, None, yeses.get(row.id, ())) for row in rows]
 
 
 def count_waiting(session: Session) -> int:
@@ -203,4 +270,5 @@ def of_incident(session: Session, incident_id: str) -> list[Approval]:
         .where(ApprovalRow.incident_id == incident_id)
         .order_by(col(ApprovalRow.asked_at))
     ).all()
-    return [_approval(row, given) for row, given in rows]
+    yeses = _yeses(session, [row.id for row, _ in rows])
+    return [_approval(row, given, yeses.get(row.id, ())) for row, given in rows]

@@ -39,6 +39,12 @@ def interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[flo
     return 1 - upper_bound(trials - successes, trials, level), upper_bound(successes, trials, level)
 
 
+def standing(session: Session, strategy: str, settings: DecisionSettings) -> Guarantee:
+    """What the outcomes prove about this strategy's acting alone."""
+    seen = judged(session, strategy).get(strategy, [])
+    return guarantee(seen, settings.act_at, settings.promise, settings.promise_level)
+
+
 def strategy_records(
     session: Session, taxonomy: Taxonomy, registered: Iterable[str], settings: DecisionSettings
 ) -> list[StrategyRecord]:

@@ -4,19 +4,20 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlmodel import Session, col, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, func, or_, select
 
 from app.decision.decision import Attempt
 from app.decision.guarantee import Judged
 from app.decision.plan import Plan
 from app.decision.tables import DecisionRow
-from app.diagnosis.choose import TrackRecord
+from app.diagnosis.choose import ESCALATE, TrackRecord
 from app.diagnosis.tables import DiagnosisRow
 from app.foundation.errors import NotFound
 from app.foundation.ids import derived_id
 from app.foundation.record import Record
 from app.remediation.outcome import Ended, Outcome
-from app.remediation.tables import JournalRow, OutcomeRow, RemediationRow
+from app.remediation.tables import ClaimRow, JournalRow, OutcomeRow, RemediationRow
 
 # Ends that say something of the strategy itself; a repair that was stopped does not.
 _TRIALS = (Ended.VERIFIED, Ended.UNDONE, Ended.STUCK)
@@ -46,6 +47,7 @@ class Remediation(Record):
     incident_id: str
     decision_id: str
     approved_by: str
+    approvers: int = 0
     strategy: str
     target: str
     started_at: datetime
@@ -68,6 +70,7 @@ def _remediation(row: RemediationRow) -> Remediation:
         incident_id=row.incident_id,
         decision_id=row.decision_id,
         approved_by=row.approved_by,
+        approvers=row.approvers,
         strategy=row.strategy,
         target=row.target,
         started_at=row.started_at,
@@ -115,10 +118,36 @@ def journal(session: Session, remediation_id: str, kind: Kind | None = None) -> 
     return [Entry(kind=Kind(row.kind), step=row.step, at=row.at, body=row.body) for row in rows]
 
 
+def claim(session: Session, remediation: Remediation, at: datetime) -> str:
+    """Takes the target for this repair: empty, or the id of the other one that has it and has not ended.
+
+    The target is the table's key, so that of two processes one gets it. Claiming twice is once.
+    """
+    row = session.get(ClaimRow, remediation.target, with_for_update=True)
+    if row is not None:
+        return "" if row.remediation_id == remediation.id else row.remediation_id
+    try:
+        with session.begin_nested():
+            session.add(ClaimRow(target=remediation.target, remediation_id=remediation.id, at=at))
+    except IntegrityError:
+        return session.exec(
+            select(ClaimRow.remediation_id).where(ClaimRow.target == remediation.target)
+        ).one()
+    return ""
+
+
+def claims(session: Session) -> dict[str, str]:
+    """Which repair has which target now."""
+    return {row.target: row.remediation_id for row in session.exec(select(ClaimRow)).all()}
+
+
 def end(session: Session, outcome: Outcome) -> None:
-    """Stores how it ended; the first end stands."""
+    """Stores how it ended and lets go of its target; the first end stands."""
     if session.get(OutcomeRow, outcome.remediation_id) is None:
         session.add(OutcomeRow(**outcome.model_dump()))
+    held = select(ClaimRow).where(ClaimRow.remediation_id == outcome.remediation_id)
+    for row in session.exec(held).all():
+        session.delete(row)
 
 
 def _outcome(row: OutcomeRow) -> Outcome:
@@ -140,36 +169,60 @@ def outcomes_of(session: Session, incident_id: str) -> list[Outcome]:
 
 
 def attempts(session: Session, now: datetime, back: timedelta = timedelta(hours=24)) -> tuple[Attempt, ...]:
-    """The repairs begun in the last `back`, oldest first, but for escalations, which act on nothing."""
+    """The repairs begun in the last `back` or under way, oldest first.
+
+    But for escalations, which act on nothing. What was begun after `now` counts: a clock may jump back.
+    """
     rows = session.exec(
-        select(RemediationRow, OutcomeRow.ended)
+        select(RemediationRow, OutcomeRow)
         .outerjoin(OutcomeRow, col(OutcomeRow.remediation_id) == RemediationRow.id)
-        .where(col(RemediationRow.started_at) > now - back)
-        .where(RemediationRow.strategy != "escalate_to_human")
+        .where(
+            or_(
+                col(RemediationRow.started_at) > now - back,
+                col(RemediationRow.id).in_(select(ClaimRow.remediation_id)),
+            )
+        )
+        .where(RemediationRow.strategy != ESCALATE)
         .order_by(col(RemediationRow.started_at))
     ).all()
-    return tuple(
-        Attempt(
-            remediation_id=row.id,
-            incident_id=row.incident_id,
-            target=row.target,
-            strategy=row.strategy,
-            started_at=row.started_at,
-            ended=ended,
-        )
-        for row, ended in rows
+    return tuple(_attempt(begun, ended) for begun, ended in rows)
+
+
+def trials(session: Session, strategy: str, most: int = 50) -> tuple[Attempt, ...]:
+    """The newest repairs with this strategy that were carried through, the oldest of them first."""
+    rows = session.exec(
+        select(RemediationRow, OutcomeRow)
+        .join(OutcomeRow, col(OutcomeRow.remediation_id) == RemediationRow.id)
+        .where(OutcomeRow.strategy == strategy)
+        .where(col(OutcomeRow.ended).in_([ended.value for ended in _TRIALS]))
+        .order_by(col(OutcomeRow.at).desc())
+        .limit(most)
+    ).all()
+    return tuple(_attempt(begun, ended) for begun, ended in reversed(rows))
+
+
+def _attempt(begun: RemediationRow, ended: OutcomeRow | None) -> Attempt:
+    return Attempt(
+        remediation_id=begun.id,
+        incident_id=begun.incident_id,
+        target=begun.target,
+        strategy=begun.strategy,
+        started_at=begun.started_at,
+        ended=ended.ended if ended else None,
+        ended_at=ended.at if ended else None,
     )
 
 
-def judged(session: Session) -> dict[str, list[Judged]]:
-    """By strategy, how sure each repair that was carried through was, and whether it helped."""
-    rows = session.exec(
+def judged(session: Session, strategy: str = "") -> dict[str, list[Judged]]:
+    """By strategy (of all, or of one), how sure each repair that was carried through was, and whether it helped."""
+    query = (
         select(OutcomeRow.strategy, OutcomeRow.ended, DiagnosisRow.confidence)
         .join(RemediationRow, col(RemediationRow.id) == OutcomeRow.remediation_id)
         .join(DecisionRow, col(DecisionRow.id) == RemediationRow.decision_id)
         .join(DiagnosisRow, col(DiagnosisRow.id) == DecisionRow.diagnosis_id)
         .where(col(OutcomeRow.ended).in_([ended.value for ended in _TRIALS]))
-    ).all()
+    )
+    rows = session.exec(query.where(OutcomeRow.strategy == strategy) if strategy else query).all()
     found: dict[str, list[Judged]] = {}
     for strategy, ended, confidence in rows:
         right = Ended(ended) is Ended.VERIFIED

@@ -1,4 +1,4 @@
-"""Rows of approvals, remediations, their journal and outcomes. All append-only."""
+"""Rows of approvals, remediations, their journal and outcomes. Append-only but for claims."""
 
 from datetime import datetime
 
@@ -19,6 +19,8 @@ class ApprovalRow(SQLModel, table=True):
     plan_hash: str
     asked_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     expires_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    # How many different persons must say yes.
+    people: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     waiting: bool = Field(default=True, index=True)
     # False until what follows from the answer has begun: what a crash left is found by it.
     followed: bool = Field(default=False, index=True)
@@ -38,6 +40,17 @@ class ApprovalAnswerRow(SQLModel, table=True):
     right_type: str
 
 
+class ApprovalYesRow(SQLModel, table=True):
+    """One person's yes; the primary key makes it one person's one."""
+
+    __tablename__ = "approval_yes"
+
+    approval_id: str = Field(primary_key=True)
+    actor: str = Field(primary_key=True)
+    at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    reason: str
+
+
 class RemediationRow(SQLModel, table=True):
     """One repair that was begun; `id` is derived from the decision, so beginning twice is once."""
 
@@ -52,10 +65,21 @@ class RemediationRow(SQLModel, table=True):
     incident_id: str = Field(index=True)
     decision_id: str
     approved_by: str
+    approvers: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     strategy: str
     target: str
     started_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     plan: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class ClaimRow(SQLModel, table=True):
+    """A target under repair: the primary key makes it one repair at a time, across processes."""
+
+    __tablename__ = "target_claim"
+
+    target: str = Field(primary_key=True)
+    remediation_id: str = Field(unique=True)
+    at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
 
 
 class JournalRow(SQLModel, table=True):

@@ -29,13 +29,18 @@ from app.systems.connections import Connection
 
 
 class RegisteredTarget(Record):
-    """One entry of `targets.yaml`. `allow` empty means that nothing may act here alone or approved."""
+    """One entry of `targets.yaml`. `allow` empty means that nothing may act here alone or approved.
+
+    Of the targets of one `group` only a share is under repair at once; those without one are grouped
+    by system and owner.
+    """
 
     system: str
     kind: str = ""
     name: str
     environment: str = ""
     owner: str = ""
+    group: str = ""
     connection: Connection
     allow: tuple[str, ...] = ()
     defaults: dict[str, dict[str, Any]] = {}
@@ -107,9 +112,20 @@ class Targets:
                     self.problem = error
             return self._known
 
+    def group(self, key: str) -> tuple[str, ...]:
+        """The keys of all targets in the same group as this one, itself included; none when it is unknown."""
+        known = self.all()
+        if key not in known:
+            return ()
+        return tuple(other for other, target in known.items() if _group(target) == _group(known[key]))
+
     def _stat(self) -> tuple[float, int] | None:
         try:
             stat = self.path.stat()
         except FileNotFoundError:
             return None
         return stat.st_mtime, stat.st_size
+
+
+def _group(target: RegisteredTarget) -> tuple[str, ...]:
+    return (target.group,) if target.group else (target.system, target.owner)

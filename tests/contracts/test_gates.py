@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from pydantic import ValidationError
 
 from app.decision import gates
 from app.decision.decision import Allows, Situation, Verdict
+from app.decision.freeze import NoFreeze
 from app.decision.policy import FixedPolicy, Policy, Rule
 from app.decision.settings import DecisionSettings
 from app.diagnosis.choose import ESCALATE
@@ -17,7 +18,11 @@ from app.foundation.record import Record
 from tests.situations import NOW, TIMES, situation, situations
 
 RULE = Rule(name="careful", then=Allows.ASK, because="we are careful")
-GATES: tuple[Any, ...] = gates.default_gates(FixedPolicy(Policy(rules=(RULE,))), DecisionSettings())
+# The first question to the guarantee imports scipy, which takes as long as a hundred later ones.
+MANY = settings(deadline=None, max_examples=60)
+GATES: tuple[Any, ...] = gates.default_gates(
+    FixedPolicy(Policy(rules=(RULE,))), DecisionSettings(), NoFreeze()
+)
 
 
 @pytest.fixture(params=GATES, ids=[gate.id for gate in GATES])
@@ -51,6 +56,7 @@ class TestParams:
 
 class TestCheck:
     @pytest.mark.parametrize("nth", range(len(GATES)), ids=[gate.id for gate in GATES])
+    @MANY
     @given(any_situation=situations(), now=TIMES)
     def test_it_is_pure_and_never_raises(self, nth: int, any_situation: Situation, now: datetime) -> None:
         gate = GATES[nth]
@@ -65,6 +71,7 @@ class TestCheck:
         assert verdict.until is None or (verdict.allows is not Allows.ALLOW and verdict.until > now)
 
     @pytest.mark.parametrize("nth", range(len(GATES)), ids=[gate.id for gate in GATES])
+    @MANY
     @given(any_situation=situations())
     def test_an_approval_is_never_stricter_and_never_lifts_a_limit(
         self, nth: int, any_situation: Situation

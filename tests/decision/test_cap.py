@@ -8,7 +8,7 @@ from app.diagnosis.choose import ESCALATE
 from app.remediation.outcome import Ended
 from tests.situations import NOW, attempt, escalation, situation
 
-GATE = Cap(Cap.Params(per_strategy=3, per_site=5))
+GATE = Cap(Cap.Params(per_strategy=3, per_target=2, per_site=5))
 
 
 def begun(*minutes_ago: float, strategy: str = "") -> tuple[Attempt, ...]:
@@ -32,6 +32,27 @@ class TestPerStrategy:
         assert until == NOW + timedelta(minutes=20)
         assert GATE.check(full, until - timedelta(microseconds=1)).allows is Allows.BLOCK
         assert GATE.check(full, until).allows is Allows.ALLOW
+
+
+class TestPerTarget:
+    def test_repairs_of_any_kind_count_and_those_of_a_name_alike_do_not(self) -> None:
+        key = situation().plan.target
+        kinds = ("recover_service", "rollback_model")
+        tries = tuple(attempt(nth + 1, strategy=kind) for nth, kind in enumerate(kinds))
+        others = [
+            f"{key}-2",
+            key.upper(),
+            key.removesuffix("@staging"),
+            key.replace("staging", "production"),
+            "",
+        ]
+        near = tuple(
+            attempt(nth, target=other, strategy="recover_service") for nth, other in enumerate(others[:4])
+        )
+        assert GATE.check(situation(attempts=(tries[0], *near[:3])), NOW).allows is Allows.ALLOW
+        verdict = GATE.check(situation(attempts=tries), NOW)
+        assert (verdict.allows, verdict.reason) == (Allows.BLOCK, Cap.Reason.TARGET)
+        assert verdict.until == NOW + timedelta(minutes=58)
 
 
 class TestPerSite:
@@ -63,5 +84,5 @@ def test_what_never_started_does_not_count() -> None:
     assert GATE.check(situation(attempts=stopped), NOW).allows is Allows.ALLOW
 
 
-def test_the_defaults_are_ten_and_fifty() -> None:
-    assert Cap.Params() == Cap.Params(per_strategy=10, per_site=50)
+def test_the_defaults() -> None:
+    assert Cap.Params() == Cap.Params(per_strategy=10, per_target=3, per_site=50)

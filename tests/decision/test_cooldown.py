@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 
 from app.decision.decision import Allows, Attempt
-from app.decision.gates import cooldown
+from app.decision.gates import breaker, cap, cooldown, repeated
 from app.decision.gates.cooldown import Cooldown
 from app.diagnosis.choose import ESCALATE
 from app.remediation.outcome import Ended
+from app.remediation.store import _TRIALS
 from tests.situations import NOW, attempt, escalation, situation
 
 GATE = Cooldown(Cooldown.Params())
@@ -51,32 +52,6 @@ class TestRecentlyTried:
         assert GATE.check(situation(attempts=(attempt(1, ended=None),)), NOW).allows is Allows.ALLOW
 
 
-class TestIneffective:
-    @pytest.mark.parametrize("ended", [Ended.UNDONE, Ended.STUCK, Ended.HANDED_OVER])
-    def test_the_same_repair_that_did_not_help_is_not_repeated(self, ended: Ended) -> None:
-        verdict = GATE.check(situation(attempts=(attempt(10, ended=ended.value),)), NOW)
-        assert (verdict.allows, verdict.reason) == (Allows.BLOCK, Cooldown.Reason.INEFFECTIVE)
-        assert "the same repair again" in verdict.says
-        assert verdict.until == NOW + timedelta(minutes=20)
-
-    @pytest.mark.parametrize(
-        "before",
-        [
-            attempt(10, ended="undone", strategy="recover_service"),
-            attempt(10, ended="undone", target="shop/job/other"),
-            attempt(30, ended="undone"),
-            attempt(10, ended="stopped"),
-        ],
-    )
-    def test_another_repair_another_target_or_long_ago_is_no_reason(self, before: Attempt) -> None:
-        assert GATE.check(situation(attempts=(before,)), NOW).allows is Allows.ALLOW
-
-    def test_of_two_reasons_the_one_that_lasts_longer_is_told(self) -> None:
-        verdict = GATE.check(situation(attempts=(attempt(20), attempt(5, ended="undone"))), NOW)
-        assert verdict.reason == Cooldown.Reason.INEFFECTIVE
-        assert verdict.until == NOW + timedelta(minutes=25)
-
-
 class TestPeople:
     def test_an_approval_does_not_shorten_it(self) -> None:
         held = situation(attempts=(attempt(1), attempt(2)), approved_by="ada")
@@ -88,4 +63,5 @@ class TestPeople:
 
 
 def test_the_words_for_ends_are_those_of_remediation() -> None:
-    assert (cooldown._HELPED, cooldown._NOTHING_DONE) == (Ended.VERIFIED, Ended.STOPPED)
+    assert {cooldown._NOTHING_DONE, repeated._NOTHING_DONE, cap._NOTHING_DONE} == {Ended.STOPPED}
+    assert {breaker._HELPED, *breaker._FAILED} == {end.value for end in _TRIALS}

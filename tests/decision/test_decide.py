@@ -4,17 +4,23 @@ from datetime import datetime
 from typing import ClassVar
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from app.decision.decide import Decide, default_gates
 from app.decision.decision import Allows, Effect, Gate, Situation, Verdict
+from app.decision.freeze import NoFreeze
 from app.decision.gates.bands import Bands
+from app.decision.gates.blast_radius import BlastRadius
+from app.decision.gates.breaker import Breaker
 from app.decision.gates.cap import Cap
 from app.decision.gates.cooldown import Cooldown
+from app.decision.gates.freeze import Freeze as FreezeGate
+from app.decision.gates.guarantee import Guarantee
 from app.decision.gates.pause import Pause
 from app.decision.gates.policy import Policy as PolicyGate
+from app.decision.gates.repeated import Repeated
 from app.decision.gates.risk import Risk as RiskGate
 from app.decision.plan import Risk
 from app.decision.policy import FixedPolicy, Policy, Rule, When
@@ -29,7 +35,7 @@ LOOK = Rule(name="look", when=When(owner=("payments",)), then=Allows.ASK, becaus
 
 
 def decide(*rules: Rule) -> Decide:
-    return Decide(default_gates(FixedPolicy(Policy(rules=rules)), DecisionSettings()))
+    return Decide(default_gates(FixedPolicy(Policy(rules=rules)), DecisionSettings(), NoFreeze()))
 
 
 class Says:
@@ -66,7 +72,13 @@ class TestEffect:
             (situation(risk=Risk.MEDIUM, undo=None), Effect.ASK, "cannot be undone"),
             (situation(confidence=0.4, risk=Risk.HIGH), Effect.ESCALATE, "0.4"),
             (situation(paused="paused by ada: audit"), Effect.ESCALATE, "paused by ada: audit"),
-            (situation(attempts=(attempt(1), attempt(2))), Effect.ESCALATE, "acted on 2 times"),
+            (
+                situation(attempts=(attempt(1, ended=None), attempt(2, ended=None))),
+                Effect.ESCALATE,
+                "acted on 2 times",
+            ),
+            (situation(attempts=(attempt(9),)), Effect.ESCALATE, "the same repair again"),
+            (situation(judged=()), Effect.ASK, "59 more clean outcomes until it may run alone"),
             (situation(attempts=(attempt(9, ended="undone"),)), Effect.ESCALATE, "the same repair again"),
             (situation(environment="production"), Effect.ESCALATE, "'freeze'"),
             (situation(owner="payments"), Effect.ASK, "'look'"),
@@ -86,10 +98,15 @@ class TestEffect:
         assert told in says
         assert [verdict.gate for verdict in verdicts] == [
             "pause",
+            "freeze",
             "policy",
             "bands",
             "risk",
+            "guarantee",
+            "breaker",
+            "repeated",
             "cooldown",
+            "blast_radius",
             "cap",
         ]
 
@@ -147,18 +164,23 @@ def test_without_gates_nothing_is_decided() -> None:
 class TestDefaultGates:
     def test_the_settings_reach_the_gates(self) -> None:
         settings = DecisionSettings(act_at=0.95, cooldown_most=1)
-        chosen = Decide(default_gates(FixedPolicy(Policy(rules=())), settings))
+        chosen = Decide(default_gates(FixedPolicy(Policy(rules=())), settings, NoFreeze()))
         assert chosen.decide(situation(), NOW)[0] is Effect.ASK
         assert chosen.decide(situation(confidence=1, attempts=(attempt(),)), NOW)[0] is Effect.ESCALATE
 
     def test_the_settings_start_where_the_gates_do(self) -> None:
-        gates = default_gates(FixedPolicy(Policy(rules=())), DecisionSettings())
+        gates = default_gates(FixedPolicy(Policy(rules=())), DecisionSettings(), NoFreeze())
         assert [gate.params for gate in gates] == [  # type: ignore[attr-defined]
             Pause.Params(),
+            FreezeGate.Params(),
             PolicyGate.Params(),
             Bands.Params(),
             RiskGate.Params(),
+            Guarantee.Params(),
+            Breaker.Params(),
+            Repeated.Params(),
             Cooldown.Params(),
+            BlastRadius.Params(),
             Cap.Params(),
         ]
 
@@ -167,9 +189,10 @@ class TestDefaultGates:
             DecisionSettings(act_at=0.4)
 
 
-GATES = default_gates(FixedPolicy(Policy(rules=(FREEZE, LOOK))), DecisionSettings())
+GATES = default_gates(FixedPolicy(Policy(rules=(FREEZE, LOOK))), DecisionSettings(), NoFreeze())
 
 
+@settings(deadline=None)
 @given(any_situation=situations(), now=TIMES)
 def test_it_acts_only_when_every_verdict_allows(any_situation: Situation, now: datetime) -> None:
     effect, verdicts, _ = Decide(GATES).decide(any_situation, now)
@@ -178,6 +201,7 @@ def test_it_acts_only_when_every_verdict_allows(any_situation: Situation, now: d
         assert any_situation.incident.state in (State.FIRING, State.ACKNOWLEDGED)
 
 
+@settings(deadline=None)
 @given(
     any_situation=situations(),
     gates=st.lists(st.sampled_from([*GATES, *map(Says, Allows)]), min_size=1, max_size=6),

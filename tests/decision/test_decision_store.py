@@ -11,6 +11,7 @@ from app.db.engine import Database, sqlite_url
 from app.decision import store
 from app.decision.decide import Decide, default_gates
 from app.decision.decision import Decision
+from app.decision.freeze import NoFreeze
 from app.decision.policy import FixedPolicy, Policy
 from app.decision.settings import DecisionSettings
 from app.decision.tables import DecisionRow, PauseRow
@@ -29,7 +30,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 def decision(decision_id: str = "dec_1", minutes: int = 0, **fields: object) -> Decision:
     case = situation(attempts=(attempt(1), attempt(2)))
-    gates = default_gates(FixedPolicy(Policy(rules=())), DecisionSettings())
+    gates = default_gates(FixedPolicy(Policy(rules=())), DecisionSettings(), NoFreeze())
     effect, verdicts, says = Decide(gates).decide(case, NOW)
     whole = Decision(
         id=decision_id,

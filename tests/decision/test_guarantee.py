@@ -80,6 +80,7 @@ class TestGuarantee:
 
     def test_it_says_what_is_missing(self) -> None:
         assert (
-            guarantee([], 0.75, 0.05, 0.95).says == "59 more clean outcomes until at most 5% wrong is proven"
+            guarantee([], 0.75, 0.05, 0.95).says
+            == "59 more clean outcomes until it may run alone (at most 5% wrong is then proven)"
         )
         assert guarantee(judged(58, 0), 0.75, 0.05, 0.95).says.startswith("1 more clean outcome until")

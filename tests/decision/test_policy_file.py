@@ -161,7 +161,7 @@ class TestRead:
         file = tmp_path / "policy.yaml"
         file.write_text("\n".join(["rules:", *examples]))
         names = [rule.name for rule in read_policy(file, taxonomy).rules]
-        assert names == ["weekend-freeze", "payments-at-night"]
+        assert names == ["weekend-freeze", "high-risk-in-production", "payments-at-night"]
 
     @pytest.mark.parametrize(
         ("text", "place", "says"),
@@ -249,7 +249,7 @@ class TestRead:
             (
                 "rules:\n- {name: a, then: ask, because: b}\n- {name: a, then: ask, because: b}\n",
                 "line 3 (rules.1.name)",
-                "another rule is called 'a' too",
+                "another one is called 'a' too",
             ),
             (
                 "rules:\n- name: a\n  then: block\n  because: b\n  then: allow\n",

@@ -77,7 +77,7 @@ def test_outcomes_here_move_it(world: World) -> None:
     assert (found["here"]["n"], found["here"]["accuracy"]) == (5, 1.0)
     retry = found["strategies"][situations.RETRY]
     assert (retry["outcomes"], retry["wrong"]) == (4, 1)
-    assert retry["says"].endswith("until at most 5% wrong is proven")
+    assert retry["says"].endswith("until it may run alone (at most 5% wrong is then proven)")
 
 
 def test_a_person_s_word_counts_for_what_they_saw(world: World) -> None:
@@ -106,7 +106,7 @@ def test_the_page_draws_both_plots(world: World, enter: Enter) -> None:
     assert len(drawn) == 4
     assert all(given["role"] == "img" and given["aria-label"] for given in drawn)
     assert sum(tag == "polyline" and bool(given["points"]) for tag, given in page.tags) == 2
-    assert "57 more clean outcomes until at most 5% wrong is proven" in page.text
+    assert "57 more clean outcomes until it may run alone" in page.text
 
 
 def test_the_strategies_page_says_what_is_missing(enter: Enter) -> None:

@@ -17,7 +17,7 @@ _NOTHING_DONE = "stopped"
 
 
 class Cap:
-    """Stops a storm: at most so many repairs begun per hour, with one strategy and in all."""
+    """Stops a storm: at most so many repairs begun per hour, with one strategy, of one target and in all."""
 
     id: ClassVar[str] = "cap"
 
@@ -25,11 +25,13 @@ class Cap:
         """Repairs begun within an hour."""
 
         per_strategy: int = Field(10, ge=1, le=10_000)
+        per_target: int = Field(3, ge=1, le=10_000)
         per_site: int = Field(50, ge=1, le=10_000)
 
     class Reason(StrEnum):
         ROOM = "cap.room"
         STRATEGY = "cap.strategy"
+        TARGET = "cap.target"
         SITE = "cap.site"
         TELLS_ONLY = "cap.tells_only"
 
@@ -37,7 +39,7 @@ class Cap:
         self.params = params
 
     def check(self, situation: Situation, now: datetime) -> Verdict:
-        strategy, params = situation.plan.strategy, self.params
+        strategy, target, params = situation.plan.strategy, situation.plan.target, self.params
         if strategy == ESCALATE:
             return self._allow(self.Reason.TELLS_ONLY, "telling a person is never too much")
         recent = [
@@ -47,21 +49,23 @@ class Cap:
             and attempt.strategy != ESCALATE
             and attempt.ended != _NOTHING_DONE
         ]
-        same = [a for a in recent if a.strategy == strategy]
-        held: list[Verdict] = []
-        if len(same) >= params.per_strategy:
-            says = (
-                f"{strategy} was begun {len(same)} times in the last hour, of {params.per_strategy} at most"
+        counted = (
+            (self.Reason.STRATEGY, f"with {strategy}", params.per_strategy, _with(recent, strategy)),
+            (self.Reason.TARGET, f"of {target or 'no target'}", params.per_target, _of(recent, target)),
+            (self.Reason.SITE, "in all", params.per_site, recent),
+        )
+        held = [
+            self._block(
+                reason,
+                f"{len(those)} repairs were begun in the last hour {which}, of {most} at most",
+                _room_at(those, most),
             )
-            held.append(self._block(self.Reason.STRATEGY, says, _room_at(same, params.per_strategy)))
-        if len(recent) >= params.per_site:
-            says = f"{len(recent)} repairs were begun in the last hour, of {params.per_site} at most"
-            held.append(self._block(self.Reason.SITE, says, _room_at(recent, params.per_site)))
+            for reason, which, most, those in counted
+            if len(those) >= most
+        ]
         if held:
             return max(held, key=lambda verdict: verdict.until or now)
-        counts = (
-            f"{len(same)} of {params.per_strategy} with {strategy}, {len(recent)} of {params.per_site} in all"
-        )
+        counts = ", ".join(f"{len(those)} of {most} {which}" for _, which, most, those in counted)
         return self._allow(self.Reason.ROOM, f"begun in the last hour: {counts}")
 
     def _allow(self, reason: Reason, says: str) -> Verdict:
@@ -69,6 +73,14 @@ class Cap:
 
     def _block(self, reason: Reason, says: str, until: datetime) -> Verdict:
         return Verdict(gate=self.id, allows=Allows.BLOCK, reason=reason.value, says=says, until=until)
+
+
+def _with(attempts: Sequence[Attempt], strategy: str) -> list[Attempt]:
+    return [attempt for attempt in attempts if attempt.strategy == strategy]
+
+
+def _of(attempts: Sequence[Attempt], target: str) -> list[Attempt]:
+    return [attempt for attempt in attempts if attempt.target == target]
 
 
 def _room_at(attempts: Sequence[Attempt], most: int) -> datetime:

@@ -10,12 +10,12 @@ from app.decision.decision import Allows, Situation, Verdict
 from app.diagnosis.choose import ESCALATE
 from app.foundation.record import Record
 
-# As in remediation's `Ended`, which this room is not to know: it helped, and nothing was done at all.
-_HELPED, _NOTHING_DONE = "verified", "stopped"
+# As in remediation's `Ended`, which this room is not to know: nothing was done at all.
+_NOTHING_DONE = "stopped"
 
 
 class Cooldown:
-    """Holds a target back that was acted on often, or on which this very repair did not help.
+    """Holds a target back that was acted on often, with whatever repair.
 
     A repair still under way counts as one try but is no reason by itself: the queue lets only
     one at a time run on a target.
@@ -32,7 +32,6 @@ class Cooldown:
     class Reason(StrEnum):
         RESTED = "cooldown.rested"
         RECENTLY_TRIED = "cooldown.recently_tried"
-        INEFFECTIVE = "cooldown.ineffective"
         TELLS_ONLY = "cooldown.tells_only"
 
     def __init__(self, params: Params) -> None:
@@ -54,30 +53,20 @@ class Cooldown:
             ),
             key=lambda attempt: attempt.started_at,
         )
-        in_vain = [a for a in tried if a.strategy == plan.strategy and a.ended not in (None, _HELPED)]
-        held: list[Verdict] = []
-        if in_vain:
-            says = (
-                f"{plan.strategy} on {_named(plan.target)} did not help at {in_vain[-1].started_at:%H:%M} UTC"
-            )
-            held.append(
-                self._block(self.Reason.INEFFECTIVE, f"{says}: the same repair again", in_vain[-1].started_at)
-            )
         if len(tried) >= params.most:
             minutes = params.window.total_seconds() / 60
-            says = f"{_named(plan.target)} was acted on {len(tried)} times in {minutes:g} minutes"
-            held.append(self._block(self.Reason.RECENTLY_TRIED, says, tried[-params.most].started_at))
-        if held:
-            return max(held, key=lambda verdict: verdict.until or now)
+            return Verdict(
+                gate=self.id,
+                allows=Allows.BLOCK,
+                reason=self.Reason.RECENTLY_TRIED.value,
+                says=f"{_named(plan.target)} was acted on {len(tried)} times in {minutes:g} minutes",
+                until=tried[-params.most].started_at + params.window,
+            )
         says = f"{_named(plan.target)} was acted on {len(tried)} times lately, fewer than {params.most}"
         return self._allow(self.Reason.RESTED, says)
 
     def _allow(self, reason: Reason, says: str) -> Verdict:
         return Verdict(gate=self.id, allows=Allows.ALLOW, reason=reason.value, says=says)
-
-    def _block(self, reason: Reason, says: str, since: datetime) -> Verdict:
-        until = since + self.params.window
-        return Verdict(gate=self.id, allows=Allows.BLOCK, reason=reason.value, says=says, until=until)
 
 
 def _named(target: str) -> str:

@@ -47,14 +47,19 @@ class Policy:
             return self._verdict(Allows.ALLOW, self.Reason.NO_RULE, "no rule of the policy speaks of this")
         strictest = max((rule.then for rule in rules), key=_STRICTNESS.index)
         says = self._cited([rule for rule in rules if rule.then is strictest])
+        people = max(rule.people for rule in rules)
         if strictest is Allows.ASK and situation.approved_by:
             says += f", and {situation.approved_by} approved it"
-            return self._verdict(Allows.ALLOW, self.Reason.APPROVED, says)
+            if max(1, situation.approvers) >= people:
+                return self._verdict(Allows.ALLOW, self.Reason.APPROVED, says)
         reason = {
             Allows.ALLOW: self.Reason.ALLOWS,
             Allows.ASK: self.Reason.ASKS,
             Allows.BLOCK: self.Reason.BLOCKS,
         }[strictest]
+        if strictest is Allows.ASK and people > 1:
+            says += "; two different persons must approve"
+            return self._verdict(Allows.ASK, self.Reason.ASKS, says, people)
         return self._verdict(strictest, reason, says)
 
     def _cited(self, rules: list[Rule]) -> str:
@@ -62,5 +67,5 @@ class Policy:
         others = f" (so do {', '.join(repr(rule.name) for rule in rest)})" if rest else ""
         return f"the policy's rule {first.name!r} says {first.then}{others}: {first.because}"
 
-    def _verdict(self, allows: Allows, reason: Reason, says: str) -> Verdict:
-        return Verdict(gate=self.id, allows=allows, reason=reason.value, says=says)
+    def _verdict(self, allows: Allows, reason: Reason, says: str, people: int = 1) -> Verdict:
+        return Verdict(gate=self.id, allows=allows, reason=reason.value, says=says, people=people)

@@ -39,7 +39,8 @@ def give(parts: Parts, person: Person, approval_id: str, answer: Answer, reply: 
             reason=reply.reason,
             right_type=reply.right_type,
         )
-    parts.answered(approval_id)
+    if given.answer is not None:
+        parts.answered(approval_id)
     return given
 
 
@@ -59,7 +60,10 @@ def read(approval_id: str, parts: PartsDep, person: Reader) -> dict[str, Any]:
 
 @router.post("/approvals/{approval_id}/approve", summary="Approve a plan")
 def yes(approval_id: str, body: Reply, parts: PartsDep, person: Approver) -> dict[str, Any]:
-    """Single use. The plan is made again first: when it is no longer the one that was approved, nobody acts."""
+    """Single use. The plan is made again first: when it is no longer the one that was approved, nobody acts.
+
+    Where `people` is 2, the first yes leaves `answer` null; a second person must say yes too.
+    """
     return give(parts, person, approval_id, Answer.APPROVED, body).model_dump(mode="json")
 
 

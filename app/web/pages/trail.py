@@ -15,6 +15,7 @@ from app.incidents.lifecycle import advance
 from app.pipeline.trail import Repair, Trail, trail
 from app.remediation.approve import Answer, Approval
 from app.remediation.outcome import Outcome
+from app.remediation.record import standing
 from app.remediation.store import Kind, Remediation
 from app.web.api.approvals import Reply, give
 from app.web.deps import Parts, PartsDep
@@ -160,8 +161,17 @@ def show(request: Request, incident_id: str, visitor: VisitorDep, parts: PartsDe
         "incident.html",
         view=view,
         types=parts.taxonomy.types,
+        standing=_standing(parts, view),
         not_ready=_not_ready(parts) if view.doing == "Diagnosing" else "",
     )
+
+
+def _standing(parts: Parts, view: View) -> str:
+    """How far the strategy that waits for a person is from running alone."""
+    if view.asked is None:
+        return ""
+    with parts.database.reading() as session:
+        return standing(session, view.asked.strategy, parts.decision).says
 
 
 def _not_ready(parts: Parts) -> str:
@@ -187,7 +197,9 @@ def answer(
         given = _answer(posted.text("answer"))
         if given is Answer.APPROVED and reply.right_type:
             raise Invalid("approving and saying that the type is wrong do not go together; do one of them")
-        give(parts, visitor.person, approval_id, given, reply)
+        approval = give(parts, visitor.person, approval_id, given, reply)
+        if waits_for := approval.waits_for:
+            return f"You approved. It waits for {waits_for}."
         if given is Answer.APPROVED:
             return "You approved. The plan is made once more, and runs when it is still the same."
         if reply.right_type:

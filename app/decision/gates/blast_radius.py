@@ -1,0 +1,48 @@
+"""Blast radius: how many targets of one group are under repair at once."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+from pydantic import Field
+
+from app.decision.decision import Allows, Situation, Verdict
+from app.diagnosis.choose import ESCALATE
+from app.foundation.record import Record
+
+
+class BlastRadius:
+    """Lets only a share of a group's targets be under repair at once, and one of them always."""
+
+    id: ClassVar[str] = "blast_radius"
+
+    class Params(Record):
+        """`share` of the group's registered targets, rounded down."""
+
+        share: float = Field(0.5, gt=0, le=1)
+
+    class Reason(StrEnum):
+        FEW = "blast_radius.few"
+        MANY = "blast_radius.many"
+        TELLS_ONLY = "blast_radius.tells_only"
+
+    def __init__(self, params: Params) -> None:
+        self.params = params
+
+    def check(self, situation: Situation, now: datetime) -> Verdict:
+        plan, group = situation.plan, set(situation.group)
+        if plan.strategy == ESCALATE:
+            return self._verdict(Allows.ALLOW, self.Reason.TELLS_ONLY, "telling a person touches no target")
+        most = max(1, int(self.params.share * len(group) + 1e-9))
+        busy = {
+            attempt.target
+            for attempt in situation.attempts
+            if attempt.ended is None and attempt.target in group - {plan.target}
+        }
+        counts = f"{len(busy)} of the {len(group)} targets of its group are under repair, of {most} at most"
+        if len(busy) < most:
+            return self._verdict(Allows.ALLOW, self.Reason.FEW, counts)
+        return self._verdict(Allows.BLOCK, self.Reason.MANY, f"{counts}: {', '.join(sorted(busy)[:5])}")
+
+    def _verdict(self, allows: Allows, reason: Reason, says: str) -> Verdict:
+        return Verdict(gate=self.id, allows=allows, reason=reason.value, says=says)

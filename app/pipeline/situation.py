@@ -1,0 +1,65 @@
+"""The situation: all that gates look at, gathered from the rooms' stores in one transaction."""
+
+from datetime import datetime
+
+from sqlmodel import Session
+
+from app.decision import store as decisions
+from app.decision.decision import Attempt, Situation
+from app.decision.plan import Plan
+from app.diagnosis.diagnosis import Diagnosis
+from app.incidents.incident import Incident
+from app.remediation import store
+from app.remediation.plan import ESCALATE
+from app.systems.targets import RegisteredTarget, Targets
+
+
+def target_of(incident: Incident, targets: Targets) -> RegisteredTarget | None:
+    """The registered target that the incident is about.
+
+    Compared part by part: `db@prod` without an environment has the key of `db` in `prod`, and is another.
+    """
+    named, found = incident.target, targets.find(incident.target.key)
+    if found is None or (named.system, named.kind, named.name, named.environment) != (
+        found.system,
+        found.kind,
+        found.name,
+        found.environment,
+    ):
+        return None
+    return found
+
+
+def situation_of(
+    session: Session,
+    incident: Incident,
+    diagnosis: Diagnosis,
+    plan: Plan,
+    targets: Targets,
+    now: datetime,
+    *,
+    approved_by: str = "",
+    approvers: int = 0,
+    begun: store.Remediation | None = None,
+) -> Situation:
+    """As it is now; `begun` is the repair itself once it was begun, which is no reason against it."""
+    acts = plan.strategy != ESCALATE
+    return Situation(
+        incident=incident,
+        diagnosis=diagnosis,
+        plan=plan,
+        attempts=tuple(a for a in store.attempts(session, now) if begun is None or _before(a, begun)),
+        trials=store.trials(session, plan.strategy) if acts else (),
+        judged=tuple(store.judged(session, plan.strategy).get(plan.strategy, ())) if acts else (),
+        group=targets.group(plan.target),
+        paused=decisions.current(session),
+        approved_by=approved_by,
+        approvers=approvers,
+    )
+
+
+def _before(attempt: Attempt, begun: store.Remediation) -> bool:
+    """Repairs that were begun after this one wait for it, unless they have ended already."""
+    return attempt.remediation_id != begun.id and (
+        attempt.ended is not None or attempt.started_at <= begun.started_at
+    )
