@@ -1,0 +1,198 @@
+"""The governor as a whole: no order of things gets past it.
+
+Hypothesis makes up events, answers, crashes, clock jumps, pauses and freezes, over the real steps, gates
+and tables; what was begun and started is then judged from the rows alone.
+"""
+
+import atexit
+import shutil
+import tempfile
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from app.db.engine import Database, sqlite_url
+from app.decision.decision import Allows, Attempt, Effect
+from app.decision.policy import Policy, Rule, Trust, When
+from app.decision.settings import DecisionSettings
+from app.pipeline.pipeline import BUSY, Next
+from app.remediation import store
+from app.remediation.approve import AlreadyAnswered, Answer
+from app.remediation.outcome import Ended
+from app.tables import metadata
+from tests.pipeline.governed import Governed, entry, named
+
+RETRY, RECOVER = "retry_with_exponential_backoff", "recover_service"
+BOTH = (RETRY, RECOVER)
+TARGETS = [
+    entry("load", *BOTH, group="loads"),
+    entry("load-2", *BOTH, group="loads"),
+    entry("load", *BOTH, group="loads", environment="production"),
+    entry("Load", *BOTH, group="loads"),
+    entry("sacred", *BOTH),
+]
+SETTINGS = DecisionSettings(
+    cooldown_minutes=30,
+    cooldown_most=3,
+    repeat_hours=6,
+    repeat_most=2,
+    chain_most=3,
+    cap_per_strategy=4,
+    cap_per_target=3,
+    cap_per_site=5,
+    blast_share=0.5,
+)
+POLICY = Policy(
+    rules=(
+        Rule(name="two", when=When(target=("*/sacred",)), then=Allows.ASK, people=2, because="it is sacred"),
+    ),
+    trust=(Trust(name="all", because="there is no time to prove it"),),
+)
+HOUR = timedelta(hours=1)
+
+
+@cache
+def site() -> Governed:
+    """One for all examples; each clears it."""
+    folder = Path(tempfile.mkdtemp(prefix="mendline-governor-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    database = Database(sqlite_url(folder / "mendline.db"))
+    metadata.create_all(database.engine)
+    return Governed(folder, database, POLICY, SETTINGS, TARGETS)
+
+
+class Governor(RuleBasedStateMachine):
+    """`started` are the repairs that run, by target; `queued` those that were begun and wait."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.site = site()
+        self.site.clear()
+        self.queued: list[str] = []
+        self.started: dict[str, str] = {}
+        self.paused = self.frozen = self.refused_for_nothing = False
+
+    def _follow(self, next_: Next | None) -> None:
+        if next_ is not None and next_.effect is Effect.ACT:
+            assert not self.paused, "begun while paused"
+            assert not self.frozen, "begun while frozen"
+            self.queued.append(next_.remediation_id)
+
+    @rule(
+        which=st.sampled_from(TARGETS),
+        strategy=st.sampled_from(BOTH),
+        confidence=st.sampled_from([0.9, 0.9, 0.9, 0.6, 0.3]),
+    )
+    def an_event(self, which: dict[str, object], strategy: str, confidence: float) -> None:
+        self._follow(self.site.happen(named(which), strategy, confidence))
+
+    @rule(
+        nth=st.integers(0, 5), actor=st.sampled_from(["ada", "bob"]), yes=st.sampled_from([True, True, False])
+    )
+    def an_answer(self, nth: int, actor: str, yes: bool) -> None:
+        if waiting := self.site.waiting():
+            approval = waiting[nth % len(waiting)]
+            given = Answer.APPROVED if yes else Answer.DENIED
+            try:
+                self._follow(self.site.answer(approval, actor, given))
+            except AlreadyAnswered:
+                late = self.site.clock.now() >= approval.expires_at
+                self.refused_for_nothing = not late and actor not in [one.actor for one in approval.yeses]
+
+    @rule(nth=st.integers(0, 5))
+    def a_start(self, nth: int) -> None:
+        if not self.queued:
+            return
+        remediation_id = self.queued[nth % len(self.queued)]
+        begun = self.site.acts.load(remediation_id)
+        why = self.site.pipeline.still(remediation_id)
+        if why == BUSY:
+            assert begun.target in self.started
+            return
+        self.queued.remove(remediation_id)
+        if why:
+            self.site.pipeline.stop(remediation_id, why)
+            return
+        assert not self.paused, "started while paused"
+        assert not self.frozen, "started while frozen"
+        assert begun.target not in self.started, "two repairs of one target"
+        assert begun.approvers >= 2 or "sacred" not in begun.target, "one person was enough"
+        self._is_no_loop(begun)
+        self.started[begun.target] = remediation_id
+
+    def _is_no_loop(self, begun: store.Remediation) -> None:
+        now = self.site.clock.now()
+        ended = [
+            a
+            for a in self._attempts()
+            if a.target == begun.target and a.ended and now - a.started_at < timedelta(hours=6)
+        ]
+        assert len(ended) < SETTINGS.chain_most, "a chain went on"
+        assert len([a for a in ended if a.strategy == begun.strategy]) < SETTINGS.repeat_most, "a loop"
+
+    @rule(nth=st.integers(0, 5), ended=st.sampled_from([Ended.VERIFIED, Ended.UNDONE, Ended.STUCK]))
+    def an_end(self, nth: int, ended: Ended) -> None:
+        if self.started:
+            target = sorted(self.started)[nth % len(self.started)]
+            self.site.end(self.started.pop(target), ended)
+
+    @rule(nth=st.integers(0, 5))
+    def a_crash_between_starting_and_its_record(self, nth: int) -> None:
+        """The step runs again, whatever has been paused since; it is the same start."""
+        if self.started:
+            target = sorted(self.started)[nth % len(self.started)]
+            assert self.site.pipeline.still(self.started[target]) == ""
+
+    @rule(minutes=st.sampled_from([1, 29, 31, 59, 61, 400, -1, -31, -61, -1500, 1500]))
+    def a_clock_jump(self, minutes: int) -> None:
+        self.site.clock.advance(timedelta(minutes=minutes))
+
+    @rule()
+    def a_pause(self) -> None:
+        self.paused = not self.paused
+        self.site.pause(self.paused)
+
+    @rule()
+    def a_freeze(self) -> None:
+        self.frozen = not self.frozen
+        self.site.freeze(self.frozen)
+
+    def _attempts(self) -> list[Attempt]:
+        """All repairs that were begun and not stopped before they started."""
+        long = timedelta(days=3650)
+        with self.site.database.reading() as session:
+            found = store.attempts(session, self.site.clock.now(), long)
+        return [attempt for attempt in found if attempt.ended != Ended.STOPPED]
+
+    @invariant()
+    def no_cap_is_exceeded(self) -> None:
+        attempts = self._attempts()
+        for first in attempts:
+            within = [a for a in attempts if timedelta(0) <= a.started_at - first.started_at < HOUR]
+            assert len(within) <= SETTINGS.cap_per_site
+            assert len([a for a in within if a.strategy == first.strategy]) <= SETTINGS.cap_per_strategy
+            assert len([a for a in within if a.target == first.target]) <= SETTINGS.cap_per_target
+
+    @invariant()
+    def no_more_of_a_group_at_once_than_its_share(self) -> None:
+        busy = {a.target for a in self._attempts() if a.ended is None and "load" in a.target.casefold()}
+        assert len(busy) <= 2
+
+    @invariant()
+    def nobody_is_refused_for_nothing(self) -> None:
+        assert not self.refused_for_nothing
+
+    @invariant()
+    def the_claims_are_what_runs(self) -> None:
+        with self.site.database.reading() as session:
+            assert store.claims(session) == self.started
+
+
+TestGovernor = Governor.TestCase
+TestGovernor.settings = settings(
+    max_examples=15, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+)
