@@ -15,6 +15,7 @@ _COMMANDS = {
     "diagnosis": ("diagnose", "eval", "runbook", "knowledge"),
     "incidents": ("incidents", "explain", "approvals", "approve", "deny", "correct", "move"),
     "operate": ("pause", "resume", "strategy", "target"),
+    "policy": ("policy",),
     "audit": ("audit",),
     "demo": ("demo",),
 }

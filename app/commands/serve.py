@@ -179,6 +179,13 @@ def _check_parts(settings: "Settings") -> list[tuple[str, str, str]]:  # type: i
         found.append(("targets", "wrong", f"{targets.problem.says}: {said}"))
     else:
         found.append(("targets", "ok", f"{registered} registered in {targets.path}"))
+    for part, source in (("policy", store.policy), ("freezes", store.freezes)):
+        try:
+            source.read()
+            found.append((part, "ok", ""))
+        except Invalid as error:
+            said = "; ".join(f"{place}: {says}" for place, says in error.places)
+            found.append((part, "wrong", f"{error.says}: {said}" if said else error.says))
     with store.database.reading() as session:
         known = len(keys(session))
     hint = "" if known else "; make one: mendline key create admin --role admin"

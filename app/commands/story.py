@@ -11,7 +11,7 @@ from app.diagnosis.diagnosis import Diagnosis, EvidenceKind
 from app.pipeline.trail import Repair, Trail
 
 _BAR = 24
-_COLOURS = {"allow": "green", "ask": "yellow", "block": "red"}
+COLOURS = {"allow": "green", "ask": "yellow", "block": "red"}
 _ENDS = {"verified": "green", "undone": "yellow", "stuck": "red", "handed_over": "yellow", "stopped": "dim"}
 
 
@@ -101,7 +101,7 @@ def _show_decision(console: Console, decision: Decision) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for verdict in decision.verdicts:
         table.add_row(
-            f"  {verdict.gate}", f"[{_COLOURS[verdict.allows]}]{verdict.allows}[/]", plain(verdict.says, 300)
+            f"  {verdict.gate}", f"[{COLOURS[verdict.allows]}]{verdict.allows}[/]", plain(verdict.says, 300)
         )
     console.print(table)
     for passed in decision.considered:

@@ -29,7 +29,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from app.decision.calendar import Entry, read_calendar
 from app.decision.decision import Situation
-from app.decision.policy import Because, Name, When, named_once
+from app.decision.policy import Because, Name, Spoken, When, named_once
 from app.decision.reading import Loc, Watched, read_record
 from app.foundation.errors import Invalid
 from app.foundation.record import Record
@@ -114,13 +114,30 @@ class Freezes:
 
     def holding(self, situation: Situation, now: datetime) -> list[Holding]:
         """Those that speak of this situation and hold now."""
-        found = []
-        for freeze in self.freezes:
-            ends = [freeze.until(now), *(entry.until(now) for entry in self.calendars.get(freeze.name, ()))]
-            known = [end for end in ends if end is not None]
-            if known and freeze.when.matches(situation, now):
-                found.append(Holding(name=freeze.name, because=freeze.because, until=max(known)))
-        return found
+        return [
+            Holding(name=freeze.name, because=freeze.because, until=until)
+            for freeze in self.freezes
+            if (until := self._until(freeze, now)) and freeze.when.matches(situation, now)
+        ]
+
+    def speaks(self, situation: Situation, now: datetime) -> list[Spoken]:
+        """Every freeze, and why it does not hold."""
+        return [
+            Spoken(
+                name=freeze.name,
+                then="freeze",
+                because=freeze.because,
+                misfits=(
+                    *freeze.when.misfits(situation, now),
+                    *(() if self._until(freeze, now) else ("it does not hold now",)),
+                ),
+            )
+            for freeze in self.freezes
+        ]
+
+    def _until(self, freeze: Freeze, now: datetime) -> datetime | None:
+        ends = [freeze.until(now), *(entry.until(now) for entry in self.calendars.get(freeze.name, ()))]
+        return max((end for end in ends if end is not None), default=None)
 
 
 class FreezeSource(Protocol):

@@ -204,6 +204,15 @@ class Trust(Record):
         return tuple(dict.fromkeys((*self.when.misfits(situation, now), *risk)))
 
 
+class Spoken(Record):
+    """What one entry says of a situation: `then` where nothing misfits."""
+
+    name: str
+    then: str
+    because: str
+    misfits: tuple[str, ...]
+
+
 class Policy(Record):
     """The rules and the trust in the file's order; without a rule everything is left to the other gates."""
 
@@ -217,6 +226,22 @@ class Policy(Record):
     def trusting(self, situation: Situation, now: datetime) -> Trust | None:
         """The first entry that trusts this plan here."""
         return next((trust for trust in self.trust if not trust.misfits(situation, now)), None)
+
+    def speaks(self, situation: Situation, now: datetime) -> list[Spoken]:
+        """Every entry, and why it does not match."""
+        rules = [
+            Spoken(
+                name=rule.name,
+                then=f"{rule.then} two persons" if rule.people > 1 else rule.then.value,
+                because=rule.because,
+                misfits=rule.when.misfits(situation, now),
+            )
+            for rule in self.rules
+        ]
+        return rules + [
+            Spoken(name=one.name, then="trust", because=one.because, misfits=one.misfits(situation, now))
+            for one in self.trust
+        ]
 
 
 class PolicySource(Protocol):

@@ -12,8 +12,9 @@ from starlette.responses import Response
 
 from app.foundation.errors import NotFound
 from app.knowledge.runbook import Mistake, Runbook, Section, overdue
-from app.remediation.record import strategy_records
-from app.web.deps import PartsDep
+from app.remediation.plan import ESCALATE
+from app.remediation.record import standing, strategy_records
+from app.web.deps import Parts, PartsDep
 from app.web.pages.remembered import Remembered
 from app.web.pages.render import page
 from app.web.pages.session import VisitorDep
@@ -89,7 +90,16 @@ def runbook(request: Request, runbook_id: str, visitor: VisitorDep, parts: Parts
         leaves=[Leaf(section, rendered(section.text)) for section in chosen.sections],
         late=overdue(chosen, parts.clock.now().date()),
         registered=chosen.strategy in parts.strategies,
+        standing=_standing(parts, chosen.strategy),
     )
+
+
+def _standing(parts: Parts, strategy: str) -> str:
+    """How far the strategy is from running alone; empty where it does not run here, or only tells a person."""
+    if strategy == ESCALATE or strategy not in parts.strategies:
+        return ""
+    with parts.database.reading() as session:
+        return standing(session, strategy, parts.decision).says
 
 
 @router.get("/strategies")
