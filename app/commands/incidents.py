@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 from rich.table import Column, Table
+from sqlmodel import Session
 
-from app.commands.shown import actor, as_json, console, plain, whole_id
+from app.commands.shown import actor, as_json, console, plain, quiet, whole_id
 from app.commands.story import show_trail
+from app.decision import store as decisions
 from app.diagnosis import store as diagnoses
 from app.foundation import logging
 from app.foundation.errors import Invalid
@@ -42,6 +44,7 @@ def list_(
     with open_store(read_settings()).database.reading() as session:
         found, _ = store.page(session, limit=limit, state=state, search=search)
         types = diagnoses.latest(session, [incident.id for incident in found])
+        _tell_paused(session)
     if as_json_:
         as_json([incident.model_dump(mode="json") for incident in found])
         return
@@ -60,6 +63,12 @@ def list_(
     console.print(table)
 
 
+def _tell_paused(session: Session) -> None:
+    """Beside what is asked for, so that nobody wonders why nothing runs."""
+    if paused := decisions.current(session):
+        quiet.print(f"[red]repairs are {plain(paused)}[/]", soft_wrap=True)
+
+
 def explain(
     incident: Annotated[str, typer.Argument(help="The incident's id.")],
     as_json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -76,12 +85,12 @@ def explain(
 
 def approvals(as_json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """List the plans that wait for a person, longest first."""
-    from app.decision import store as decisions
     from app.wiring import open_store
 
     with open_store(read_settings()).database.reading() as session:
         found = approvals_.waiting(session)
         plans = {item.id: decisions.get(session, item.decision_id).plan for item in found}
+        _tell_paused(session)
     if as_json_:
         as_json([item.model_dump(mode="json") for item in found])
         return

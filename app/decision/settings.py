@@ -13,8 +13,8 @@ class DecisionSettings(Record):
 
     act_at, ask_at     confidence, 0 to 1: from `act_at` up act, from `ask_at` up ask, below it escalate.
     ask_from_risk      this risk and higher always asks; high asks whatever stands here.
-    promise            the share of wrong actions, 0 to 1, that a strategy's outcomes should prove it stays
-                       under; `promise_level` is the confidence, 0 to 1, at which that is proven.
+    promise            the share of wrong actions, 0 to 1, that a strategy's outcomes must prove it stays
+                       under to run alone; `promise_level` is the confidence, 0 to 1, of that proof.
     cooldown_minutes   how long `cooldown_most` repairs of one target hold the next one back.
     repeat_hours       the window in which a repair of a target may be run `repeat_most` times, and a chain
                        of any repairs of it may be `chain_most` long; then a person is told.

@@ -160,6 +160,8 @@ class TestSteering:
     def test_pause_and_resume(self, mendline: Mendline, filled: Filled) -> None:
         assert mendline("pause", "--reason", "audit").out.startswith("paused: ")
         assert "audit" in mendline("explain", filled.incident).out
+        assert "repairs are paused by" in mendline("incidents").err
+        assert "repairs are paused by" in mendline("approvals", "--json").err
         assert mendline("resume").out == "resumed\n"
         assert "audit" not in mendline("explain", filled.incident).out
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.scenes import DirtyFile, Job, Make, Receiver, RepeatedRows
-from tests.server import Body, Mendline, outcomes, until
+from tests.server import Api, Body, Mendline, outcomes, until
 
 pytestmark = pytest.mark.server
 
@@ -153,3 +153,33 @@ def test_it_waits_over_a_crash_and_a_restart(lone: Mendline, job: Job, name: str
     trail = lone.api.ended(incident_id)
     assert outcomes(trail)[0]["ended"] == "verified"
     job.mended(lone.backups(trail))
+
+
+def test_where_two_must_say_yes_the_second_person_lets_it_run(
+    site: Mendline, receiver: Receiver, job: Job, name: str
+) -> None:
+    incident_id = site.api.report(job.message, job.register(site, name, environment="ask-two"))
+    approval = site.api.asked(incident_id)
+    assert approval["people"] == 2
+    assert "Two different persons must say yes." in receiver.about(incident_id, "waiting")["text"]
+    to = f"/approvals/{approval['id']}/approve"
+    first = site.api.post(to, {"plan_hash": approval["plan_hash"], "reason": "seen"})
+    assert (first["answer"], [yes["actor"] for yes in first["yeses"]]) == (None, ["admin"])
+    again = site.api.send("POST", to, {})
+    assert (again.status_code, again.json()["code"]) == (409, "already_answered")
+    assert "admin has said yes already; this plan needs 2 different persons" in again.json()["detail"]
+    assert "one more person, because admin has said yes" in site.cli("approvals").out.replace("\n", " ")
+    assert job.server.acted == 0
+    bob = Api(site.url, site.new_key(f"bob-{name}", "approver"))
+    try:
+        bob.post(to, {"plan_hash": approval["plan_hash"]})
+    finally:
+        bob.close()
+    trail = site.api.ended(incident_id)
+    assert outcomes(trail)[0]["ended"] == "verified"
+    assert trail["repairs"][0]["remediation"]["approved_by"] == f"admin and bob-{name}"
+    assert job.server.acted == job._fail + 1
+    told = receiver.about(incident_id, "verified")["text"]
+    assert (
+        "until it may run alone" in told or "of its actions are wrong" in told or "lets it run alone" in told
+    )

@@ -1,6 +1,8 @@
 """Pausing stops every start of a repair, and only the start."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -67,3 +69,31 @@ def test_an_approval_does_not_pass_a_pause(pausing: Mendline, job: Job, name: st
     pausing.api.post(f"/approvals/{approval['id']}/approve", {})
     assert outcomes(pausing.api.ended(incident_id))[0]["ended"] == "handed_over"
     assert job.server.acted == 0
+
+
+def test_once_a_pause_is_answered_nothing_starts_in_the_databases_own_order(
+    pausing: Mendline, job: Job, name: str
+) -> None:
+    """Looks at which repairs had taken their target when the answer came, not at clocks."""
+    job.server.fail = 0
+    targets = [job.register(pausing, f"{name}-{n}") for n in range(16)]
+    found = [pausing.api.report(f"{job.message}, {n}", target) for n, target in enumerate(targets)]
+    until(lambda: job.server.acted > 0)
+    pausing.api.post("/pause", {"paused": True, "reason": "audit"})
+    with closing(sqlite3.connect(f"file:{pausing.database}?mode=ro", uri=True)) as rows:
+        started = "SELECT remediation_id FROM {} WHERE remediation_id IN (SELECT id FROM remediation)"
+        before = {
+            one
+            for table in ("target_claim", "remediation_journal", "outcome")
+            for (one,) in rows.execute(started.format(table))
+        }
+    trails = [pausing.api.ended(incident_id) for incident_id in found]
+    ran = {
+        repair["remediation"]["id"]
+        for trail in trails
+        for repair in trail["repairs"]
+        if repair["outcome"]["ended"] not in ("stopped", "handed_over")
+    }
+    assert ran
+    assert ran <= before
+    assert job.server.acted == len(ran)
