@@ -181,6 +181,7 @@ class Playground:
                 "name": name,
                 "environment": ENVIRONMENT,
                 "owner": owner,
+                "group": name,  # nothing here stands in for another, so all may be repaired at once
                 "connection": connection,
                 "allow": [allow] if allow else [],
                 "defaults": {allow: params} if params else {},
