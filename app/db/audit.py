@@ -25,13 +25,17 @@ _START = "0" * 64
 
 
 class AuditRow(SQLModel, table=True):
-    """One entry. `digest` is SHA-256 of the row as JSON, empty when it was removed; `hash` covers all above."""
+    """One entry. `digest` is SHA-256 of the row's `fields` as JSON, empty when it was removed; `hash` covers all above.
+
+    The fields are named because a later version may give its rows more.
+    """
 
     __tablename__ = "audit"
 
     seq: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     kind: str
     ref: str = Field(sa_column=Column(Text, nullable=False))
+    fields: str = Field(sa_column=Column(Text, nullable=False))
     digest: str
     before: str
     hash: str
@@ -53,7 +57,7 @@ class AuditedSession(Session):
 
 def _chain(session: Session, _: Any) -> None:
     written = (*session.new, *(row for row in session.dirty if session.is_modified(row)))
-    noted = [(row, _digest(row)) for row in written if _audited(type(row))]
+    noted = [(row, _digest(row, _fields(row))) for row in written if _audited(type(row))]
     noted += [(row, "") for row in session.deleted if _audited(type(row))]
     if not noted:
         return
@@ -65,7 +69,14 @@ def _chain(session: Session, _: Any) -> None:
     for row, digest in noted:
         kind, ref = type(row).__tablename__, _ref(row)
         seq = head.seq + 1
-        entry = {"seq": seq, "kind": kind, "ref": ref, "digest": digest, "before": head.hash}
+        entry = {
+            "seq": seq,
+            "kind": kind,
+            "ref": ref,
+            "fields": _fields(row),
+            "digest": digest,
+            "before": head.hash,
+        }
         head = Head(seq=seq, hash=_hash(entry))
         entries.append({**entry, "hash": head.hash})
     connection.execute(insert(_table()), entries)
@@ -107,7 +118,7 @@ def exported(session: Session, after: int = 0, limit: int | None = None) -> Iter
 def verify(session: Session, noted: Head | None = None) -> list[str]:
     """What is wrong, a sentence each; empty when nothing is. `noted` is a head that was kept elsewhere."""
     wrong: list[str] = []
-    newest: dict[tuple[str, str], str] = {}
+    newest: dict[tuple[str, str], AuditRow] = {}
     seq, before = 0, _START
     seen = noted is None or noted == Head(seq=0, hash=_START)
     for entry in entries(session):
@@ -117,25 +128,27 @@ def verify(session: Session, noted: Head | None = None) -> list[str]:
             wrong.append(f"entry {entry.seq} does not follow the one before it")
         if entry.hash != _hash(entry.model_dump()):
             wrong.append(f"entry {entry.seq} was changed")
-        newest[entry.kind, entry.ref] = entry.digest
+        newest[entry.kind, entry.ref] = entry
         seq, before = entry.seq, entry.hash
         seen = seen or noted == Head(seq=seq, hash=before)
     if not seen:
         wrong.append(f"the noted head {noted} is not in the chain: it was cut off or written anew")
     for kind in audited():
         wrong += _compare(session, kind, newest)
-    wrong += [f"{kind} {ref} is gone" for (kind, ref), digest in newest.items() if digest]
+    wrong += [f"{kind} {ref} is gone" for (kind, ref), entry in newest.items() if entry.digest]
     return wrong
 
 
-def _compare(session: Session, kind: type[SQLModel], newest: dict[tuple[str, str], str]) -> Iterator[str]:
+def _compare(
+    session: Session, kind: type[SQLModel], newest: dict[tuple[str, str], AuditRow]
+) -> Iterator[str]:
     """Takes out of `newest` what is as it was left."""
     name = str(kind.__tablename__)
     for row in session.scalars(select(kind).execution_options(yield_per=_CHUNK)):
-        digest = newest.pop((name, _ref(row)), None)
-        if not digest:
+        entry = newest.pop((name, _ref(row)), None)
+        if entry is None or not entry.digest:
             yield f"{name} {_ref(row)} was added behind the chain's back"
-        elif digest != _digest(row):
+        elif entry.digest != _digest(row, entry.fields):
             yield f"{name} {_ref(row)} was changed"
 
 
@@ -158,8 +171,14 @@ def _audited(kind: type[object]) -> bool:
     return bool(getattr(kind, "__audited__", False))
 
 
-def _digest(row: object) -> str:
-    return hashlib.sha256(orjson.dumps(as_json(row), option=orjson.OPT_SORT_KEYS)).hexdigest()
+def _fields(row: object) -> str:
+    return ",".join(sorted(column.key for column in inspect(type(row)).columns))
+
+
+def _digest(row: object, fields: str) -> str:
+    values = as_json(row)
+    covered = {name: values.get(name) for name in fields.split(",")}
+    return hashlib.sha256(orjson.dumps(covered, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _ref(row: object) -> str:
@@ -175,7 +194,7 @@ def _key(kind: type[SQLModel], ref: str) -> tuple[Any, ...]:
 
 
 def _hash(entry: dict[str, Any]) -> str:
-    covered = {name: entry[name] for name in ("seq", "kind", "ref", "digest", "before")}
+    covered = {name: entry[name] for name in ("seq", "kind", "ref", "fields", "digest", "before")}
     return hashlib.sha256(orjson.dumps(covered, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 

@@ -44,6 +44,7 @@ class ApprovalYesRow(SQLModel, table=True):
     """One person's yes; the primary key makes it one person's one."""
 
     __tablename__ = "approval_yes"
+    __audited__ = True
 
     approval_id: str = Field(primary_key=True)
     actor: str = Field(primary_key=True)

@@ -1,7 +1,7 @@
 """The governor: claims of targets, and approvals by two people.
 
 Revision ID: 20261121_governor
-Revises: 0001
+Revises: 20261121_case_numbers
 Create Date: 2026-11-21 17:10:00
 """
 
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261121_governor"
-down_revision = "0001"
+down_revision = "20261121_case_numbers"
 branch_labels = None
 depends_on = None
 
