@@ -268,6 +268,7 @@ class Service:
             learn,
             self._notify,
             timedelta(minutes=settings.pipeline.approval_minutes),
+            settings.decision.shadow_from_risk,
         )
         self._group = Group(database, clock, self._opened)
         self._inbox = Inbox(self._group.commit, limit=settings.intake.inbox_limit)

@@ -4,6 +4,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
+from pydantic import field_validator
+
 from app.decision.plan import Plan
 from app.diagnosis.diagnosis import Diagnosis
 from app.foundation.record import Record
@@ -11,10 +13,14 @@ from app.incidents.incident import Incident
 
 
 class Effect(StrEnum):
-    """What happens next. IGNORE: nothing, the incident is no longer open."""
+    """What happens next. IGNORE: nothing, the incident is no longer open.
+
+    SHADOW: it would act or ask, but only records that and leaves the incident to a person.
+    """
 
     ACT = "act"
     ASK = "ask"
+    SHADOW = "shadow"
     ESCALATE = "escalate"
     IGNORE = "ignore"
 
@@ -55,7 +61,11 @@ class Situation(Record):
     """All that gates may look at.
 
     `attempts` are the repairs of the last 24 hours, of all targets; `approved_by` is set when a
-    person has approved this very plan, and then gates that only ask let it pass.
+    person has approved this very plan, and then gates that only ask let it pass; `shadow` says why
+    this is only to be recorded, empty when it is live.
+
+    The incident comes without its free text: no gate is moved by words of an event, and what was
+    seen stays small enough to be kept with each decision.
     """
 
     incident: Incident
@@ -64,6 +74,12 @@ class Situation(Record):
     attempts: tuple[Attempt, ...] = ()
     paused: str = ""
     approved_by: str = ""
+    shadow: str = ""
+
+    @field_validator("incident")
+    @classmethod
+    def _without_text(cls, incident: Incident) -> Incident:
+        return incident.model_copy(update={"title": "", "message": "", "template": "", "why": ()})
 
 
 class Gate(Protocol):
@@ -93,3 +109,11 @@ class Decision(Record):
     verdicts: tuple[Verdict, ...]
     considered: tuple[str, ...] = ()
     says: str
+
+    @property
+    def would(self) -> Effect:
+        """The effect that it has when it is live."""
+        if self.effect is not Effect.SHADOW:
+            return self.effect
+        asks = any(verdict.allows is not Allows.ALLOW for verdict in self.verdicts)
+        return Effect.ASK if asks else Effect.ACT

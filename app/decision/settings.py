@@ -15,6 +15,7 @@ class DecisionSettings(Record):
     ask_from_risk      this risk and higher always asks; high asks whatever stands here.
     promise            the share of wrong actions, 0 to 1, that a strategy's outcomes should prove it stays
                        under; `promise_level` is the confidence, 0 to 1, at which that is proven.
+    shadow_from_risk   plans of this risk and higher run in shadow until they are set live; None: none do.
     cooldown_minutes   how long `cooldown_most` repairs of one target hold the next one back.
     cap_per_strategy   repairs begun per hour with one strategy, `cap_per_site` with all of them.
     policy_file        None: the `policy.yaml` of the knowledge in force.
@@ -25,6 +26,7 @@ class DecisionSettings(Record):
     ask_from_risk: Risk = Risk.HIGH
     promise: float = Field(0.05, gt=0, lt=1)
     promise_level: float = Field(0.95, gt=0, lt=1)
+    shadow_from_risk: Risk | None = None
     cooldown_minutes: float = Field(30, gt=0, le=24 * 60)
     cooldown_most: int = Field(2, ge=1, le=100)
     cap_per_strategy: int = Field(10, ge=1, le=10_000)

@@ -4,8 +4,7 @@ from sqlmodel import Session, col, select
 
 from app.decision.guarantee import Judged
 from app.decision.tables import DecisionRow
-from app.diagnosis.tables import DiagnosisRow
-from app.learning.tables import LabelRow
+from app.diagnosis.tables import DiagnosisRow, LabelRow
 from app.remediation.outcome import Ended
 from app.remediation.tables import OutcomeRow, RemediationRow
 

@@ -9,11 +9,14 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+from sqlmodel import Session
+
 from app.db.engine import Database
 from app.decision import store as decisions
 from app.decision.decide import Decide
 from app.decision.decision import Decision, Effect, Situation
-from app.decision.plan import Plan
+from app.decision.mode import shadowed
+from app.decision.plan import Plan, Risk
 from app.diagnosis import store as diagnoses
 from app.diagnosis.diagnose import Diagnose
 from app.diagnosis.diagnosis import Choice, Diagnosis, Symptom
@@ -34,6 +37,8 @@ from app.remediation.plan import ESCALATE, plan
 from app.remediation.remediate import Acts, Durable, remediate
 from app.remediation.strategy import Strategies
 from app.systems.targets import Targets
+
+_LEFT_TO_PEOPLE = frozenset({Effect.ESCALATE, Effect.SHADOW})
 
 
 class Next(Record):
@@ -59,8 +64,9 @@ class Pipeline:
         learn: Learn,
         notify: Notify,
         approval_within: timedelta,
+        shadow_from: Risk | None = None,
     ) -> None:
-        """`diagnose` waits until the models are loaded."""
+        """`diagnose` waits until the models are loaded; plans of `shadow_from` and riskier start in shadow."""
         self._database = database
         self._clock = clock
         self._diagnose = diagnose
@@ -71,6 +77,7 @@ class Pipeline:
         self._learn = learn
         self._notify = notify
         self._approval_within = approval_within
+        self._shadow_from = shadow_from
 
     # --- heal -----------------------------------------------------------------------------
 
@@ -78,15 +85,7 @@ class Pipeline:
         """Diagnoses the incident, stores it, and returns the diagnosis' id."""
         diagnosis_id = derived_id("dia", incident_id, str(episode), origin)
         with self._database.reading() as session:
-            incident = incidents.get(session, incident_id)
-            text = incidents.log_of(session, incident_id)
-        symptom = Symptom(
-            incident_id=incident_id,
-            message=f"{incident.title}\n{incident.message}" if _adds(incident) else incident.message,
-            log=text,
-            system=incident.target.system,
-            kind=incident.target.kind,
-        )
+            symptom = symptom_of(session, incident_id)
         diagnosis = self._diagnose().diagnose(symptom, episode, diagnosis_id)
         with self._database.writing() as session:
             diagnoses.add(session, diagnosis)
@@ -130,6 +129,7 @@ class Pipeline:
                     attempts=store.attempts(session, now),
                     paused=decisions.current(session),
                     approved_by=approved_by,
+                    shadow=self._shadowed(session, incident, diagnosis, planned.plan),
                 )
                 effect, verdicts, says = self._decide.decide(situation, now)
                 known = Decision(
@@ -145,7 +145,7 @@ class Pipeline:
                     considered=planned.considered,
                     says=says,
                 )
-                decisions.add(session, known)
+                decisions.add(session, known, situation)
                 metrics.DECISIONS.labels(effect.value).inc()
             chosen = known.plan or planned.plan
             asked = known.effect is Effect.ASK
@@ -153,11 +153,15 @@ class Pipeline:
                 approve.ask(session, decision_id, incident.id, chosen.hash, now, self._approval_within)
             if known.effect is Effect.ACT:
                 return self._begin(session, known, chosen, approved_by)
-            if known.effect is Effect.ESCALATE:
+            if known.effect in _LEFT_TO_PEOPLE:
                 return self._begin(session, known, self._escalation(incident, diagnosis), approved_by)
         if asked:
             self._tell("waiting", incident, f"may this run? {chosen.summary}. {known.says}")
         return Next(effect=known.effect)
+
+    def _shadowed(self, session: Session, incident: Incident, diagnosis: Diagnosis, plan_: Plan) -> str:
+        place = diagnosis.type, incident.target.environment
+        return shadowed(decisions.modes(session), plan_, *place, self._shadow_from)
 
     def _begin(self, session: Any, decision: Decision, plan_: Plan, approved_by: str) -> Next:
         remediation_id = derived_id("rem", decision.id)
@@ -195,6 +199,7 @@ class Pipeline:
             diagnosis = diagnoses.get(session, decision.diagnosis_id)
             others = tuple(a for a in store.attempts(session, now) if a.remediation_id != remediation_id)
             paused = decisions.current(session)
+            shadow = self._shadowed(session, incident, diagnosis, remediation.plan)
         if incident.state not in OPEN or incident.episode != decision.episode:
             return "the incident is no longer open"
         situation = Situation(
@@ -205,6 +210,7 @@ class Pipeline:
             attempts=tuple(a for a in others if a.started_at <= remediation.started_at),
             paused=paused,
             approved_by=remediation.approved_by,
+            shadow=shadow,
         )
         effect, _, says = self._decide.decide(situation, now)
         return "" if effect is Effect.ACT else says
@@ -247,7 +253,9 @@ class Pipeline:
             incident = incidents.get(session, remediation.incident_id)
         outcome = self.acts.end(remediation_id, Ended.HANDED_OVER, decision.says, "")
         metrics.OUTCOMES.labels(outcome.strategy, outcome.ended.value).inc()
-        self._tell("escalated", incident, f"{decision.says} {_reasons(decision)}".strip())
+        shadow = decision.effect is Effect.SHADOW
+        would = f"The plan: {decision.plan.summary}." if shadow and decision.plan else ""
+        self._tell("escalated", incident, f"{decision.says} {would} {_reasons(decision)}".strip())
 
     # --- approvals ------------------------------------------------------------------------
 
@@ -309,6 +317,18 @@ class Pipeline:
         self._notify.notify(Message(kind=kind, incident_id=incident.id, title=incident.title, text=text))
 
 
+def symptom_of(session: Session, incident_id: str) -> Symptom:
+    """What scorers read of an incident."""
+    incident = incidents.get(session, incident_id)
+    return Symptom(
+        incident_id=incident_id,
+        message=f"{incident.title}\n{incident.message}" if _adds(incident) else incident.message,
+        log=incidents.log_of(session, incident_id),
+        system=incident.target.system,
+        kind=incident.target.kind,
+    )
+
+
 def _adds(incident: Incident) -> bool:
     """Whether the title says anything that the message does not."""
     return bool(incident.title) and incident.title[:60] not in incident.message
@@ -331,7 +351,7 @@ async def _decide(
     durable: Durable, pipeline: Pipeline, diagnosis_id: str, origin: str, approval_id: str
 ) -> Next:
     decided = await durable.step("decide", pipeline.decide, diagnosis_id, origin, approval_id)
-    if decided.effect is Effect.ESCALATE:
+    if decided.effect in _LEFT_TO_PEOPLE:
         await durable.step("hand over", pipeline.hand_over, decided.remediation_id)
     return decided
 

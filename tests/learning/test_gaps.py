@@ -9,10 +9,10 @@ import pytest
 from app.db.engine import Database, sqlite_url
 from app.diagnosis import store as diagnoses
 from app.diagnosis.diagnosis import UNKNOWN, Diagnosis, Ranked
+from app.diagnosis.tables import LabelRow
 from app.knowledge.embed import HashingEmbedder
 from app.knowledge.retrieve import Retriever
 from app.learning.gaps import gaps, unexplained
-from app.learning.tables import LabelRow
 from app.tables import metadata
 from tests.situations import NOW, diagnosis
 
