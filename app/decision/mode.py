@@ -33,13 +33,10 @@ class ModeSetting(Record):
     at: datetime
 
     @property
-    def place(self) -> str:
-        """What it speaks of, in words."""
-        where = (
-            f"for {self.type}" if self.type else "",
-            f"in {self.environment}" if self.environment else "",
-        )
-        return " ".join(word for word in (self.strategy or "every strategy", *where) if word)
+    def where(self) -> str:
+        """`for network_timeout in production`; empty when it speaks of every type and environment."""
+        parts = ("for", self.type), ("in", self.environment)
+        return " ".join(f"{word} {name}" for word, name in parts if name)
 
     @property
     def says(self) -> str:
@@ -77,6 +74,20 @@ def shadowed(
     if from_risk is not None and _ORDER.index(risk) >= _ORDER.index(from_risk):
         return f"in shadow because plans of {risk} risk start so here"
     return ""
+
+
+def told(settings: Iterable[ModeSetting], strategy: str, risk: str, from_risk: Risk | None) -> str:
+    """The modes of one strategy of that risk in a few words: `live, shadow in production`."""
+    of_it = sorted((s for s in settings if s.strategy in ("", strategy)), key=lambda one: one._rank)
+    starts = from_risk is not None and _ORDER.index(Risk(risk)) >= _ORDER.index(from_risk)
+    whole = Mode.SHADOW if starts else Mode.LIVE
+    parts: dict[str, Mode] = {}
+    for one in of_it:
+        if one.where:
+            parts[one.where] = one.mode
+        else:
+            whole = one.mode
+    return ", ".join([whole.value, *(f"{mode} {where}" for where, mode in parts.items())])
 
 
 def check_names(taxonomy: Taxonomy, strategy: str, type_: str) -> None:
