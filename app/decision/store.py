@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import orjson
-from pydantic import ValidationError
 from sqlmodel import Session, col, func, select
 
 from app.decision.decision import Decision, Situation
@@ -73,7 +72,7 @@ def _unpacked(packed: bytes | None, decision: Decision, diagnosis: str | None) -
             plan=decision.plan,
             diagnosis=Diagnosis.model_validate_json(diagnosis),
         )
-    except ValidationError:  # of another version, whose situations had other fields
+    except (ValueError, zlib.error):  # of a version whose situations had other fields, or damaged
         return None
 
 

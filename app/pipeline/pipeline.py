@@ -254,8 +254,8 @@ class Pipeline:
         outcome = self.acts.end(remediation_id, Ended.HANDED_OVER, decision.says, "")
         metrics.OUTCOMES.labels(outcome.strategy, outcome.ended.value).inc()
         shadow = decision.effect is Effect.SHADOW
-        would = f"The plan: {decision.plan.summary}." if shadow and decision.plan else ""
-        self._tell("escalated", incident, f"{decision.says} {would} {_reasons(decision)}".strip())
+        would = f". The plan: {decision.plan.summary}." if shadow and decision.plan else ""
+        self._tell("escalated", incident, f"{decision.says}{would} {_reasons(decision)}".strip())
 
     # --- approvals ------------------------------------------------------------------------
 
