@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from app.decision.plan import Risk
 from app.foundation.record import Record
@@ -32,6 +32,11 @@ class DecisionSettings(Record):
     cap_per_strategy: int = Field(10, ge=1, le=10_000)
     cap_per_site: int = Field(50, ge=1, le=10_000)
     policy_file: Path | None = None
+
+    @field_validator("shadow_from_risk", mode="before")
+    @classmethod
+    def _empty_is_none(cls, given: object) -> object:
+        return given or None
 
     @model_validator(mode="after")
     def _bands_in_order(self) -> "DecisionSettings":

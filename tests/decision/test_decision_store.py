@@ -10,7 +10,7 @@ from sqlmodel import SQLModel
 from app.db.engine import Database, sqlite_url
 from app.decision import store
 from app.decision.decide import Decide, default_gates
-from app.decision.decision import Decision
+from app.decision.decision import Allows, Decision, Effect
 from app.decision.policy import FixedPolicy, Policy
 from app.decision.settings import DecisionSettings
 from app.decision.tables import DecisionRow, PauseRow
@@ -80,6 +80,12 @@ class TestDecisions:
         with database.reading() as session:
             assert [found.id for found in store.of_incident(session, "inc_1")] == ["dec_b", "dec_a"]
             assert store.of_incident(session, "inc_9") == []
+
+    def test_what_a_shadow_decision_would_be_stands_in_its_verdicts(self) -> None:
+        for allows, would in ((Allows.ALLOW, Effect.ACT), (Allows.ASK, Effect.ASK)):
+            verdicts = tuple(one.model_copy(update={"allows": allows}) for one in decision().verdicts)
+            assert decision(effect=Effect.SHADOW, verdicts=verdicts).would is would
+        assert decision(effect=Effect.ESCALATE).would is Effect.ESCALATE
 
 
 class TestPauses:
