@@ -1,4 +1,4 @@
-"""Shadow in the whole service: a mode that was set now holds from the next decision on, and the past can be decided again."""
+"""Shadow in the whole service: a mode that was set just now holds, and the past is decided again as it was."""
 
 import json
 
