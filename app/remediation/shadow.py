@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
@@ -98,7 +99,7 @@ class ShadowReport(Record):
         return tuple(one for one in self.decisions if one.score is Score.WRONG)
 
 
-class _Fact(Record):
+class _Fact(NamedTuple):
     """Something that happened to an incident. `strategy` is set for a repair, `type` for a label."""
 
     at: datetime
@@ -118,47 +119,73 @@ class _Fact(Record):
         return self.after == State.RESOLVED
 
 
-def shadows(session: Session, taxonomy: Taxonomy, strategy: str = "") -> list[Shadow]:
-    """The shadow decisions (of one strategy), oldest first, scored by what is known by now."""
+class _Scored(NamedTuple):
+    """A shadow decision with its score, and what happened to its incident after it."""
+
+    decision_id: str
+    incident_id: str
+    strategy: str
+    target: str
+    type: str
+    confidence: float
+    later: list[_Fact]
+    score: Score
+    says: str
+    ran: bool
+
+
+def _scored(session: Session, taxonomy: Taxonomy, strategy: str = "") -> list[_Scored]:
+    """The shadow decisions (of one strategy), newest first; without their bodies, for it is asked often."""
+    columns = (DecisionRow.id, DecisionRow.incident_id, DecisionRow.at, DecisionRow.strategy)
     query = (
-        select(DecisionRow, DiagnosisRow.type, DiagnosisRow.confidence, IncidentRow.target)
+        select(*columns, IncidentRow.target_key, DiagnosisRow.type, DiagnosisRow.confidence)  # type: ignore[call-overload]
         .join(DiagnosisRow, col(DiagnosisRow.id) == DecisionRow.diagnosis_id)
         .join(IncidentRow, col(IncidentRow.id) == DecisionRow.incident_id)
         .where(DecisionRow.effect == Effect.SHADOW.value)
-        .order_by(col(DecisionRow.at), col(DecisionRow.id))
+        .order_by(col(DecisionRow.at).desc(), col(DecisionRow.id).desc())
     )
-    rows = session.exec(query.where(DecisionRow.strategy == strategy) if strategy else query).all()
+    rows = session.exec(query).all()
     facts = _facts(session) if rows else {}
     until: dict[str, datetime] = {}
-    found: list[Shadow] = []
-    for row, type_, confidence, target in reversed(rows):
-        decision = Decision.model_validate_json(row.body)
-        ends = until.get(row.incident_id)
-        later = [
-            f for f in facts.get(row.incident_id, ()) if f.at > row.at and (ends is None or f.at <= ends)
-        ]
-        until[row.incident_id] = row.at
-        plan = decision.plan
-        key = plan.target if plan else ""
-        score, says, ran = _score(taxonomy, row.strategy, key, type_, later)
-        found.append(
-            Shadow(
-                decision_id=row.id,
-                incident_id=row.incident_id,
-                at=row.at,
-                strategy=row.strategy,
-                target=key,
-                type=type_,
-                environment=Target.model_validate_json(target).environment,
-                confidence=confidence,
-                would=decision.would,
-                score=score,
-                says=says,
-                hours=_hours(row.at, plan, later) if score is Score.CLEAN else None,
-                ran=ran,
-            )
-        )
-    return found[::-1]
+    found: list[_Scored] = []
+    for id_, incident_id, at, name, target, type_, confidence in rows:
+        ends = until.get(incident_id)
+        later = [f for f in facts.get(incident_id, ()) if f.at > at and (ends is None or f.at <= ends)]
+        until[incident_id] = at
+        if strategy in ("", name):
+            told = _score(taxonomy, name, target, type_, later)
+            found.append(_Scored(id_, incident_id, name, target, type_, confidence, later, *told))
+    return found
+
+
+def shadows(session: Session, taxonomy: Taxonomy) -> list[Shadow]:
+    """The shadow decisions, oldest first, scored by what is known by now."""
+    scored = _scored(session, taxonomy)
+    rows = session.exec(
+        select(DecisionRow.id, DecisionRow.body, IncidentRow.target)
+        .join(IncidentRow, col(IncidentRow.id) == DecisionRow.incident_id)
+        .where(DecisionRow.effect == Effect.SHADOW.value)
+    ).all()
+    bodies = {id_: (Decision.model_validate_json(body), target) for id_, body, target in rows}
+    return [_shadow(one, *bodies[one.decision_id]) for one in reversed(scored)]
+
+
+def _shadow(one: _Scored, decision: Decision, target: str) -> Shadow:
+    return Shadow(
+        decision_id=one.decision_id,
+        incident_id=one.incident_id,
+        at=decision.at,
+        strategy=one.strategy,
+        target=one.target,
+        type=one.type,
+        environment=Target.model_validate_json(target).environment,
+        confidence=one.confidence,
+        would=decision.would,
+        score=one.score,
+        says=one.says,
+        hours=_hours(decision.at, decision.plan, one.later) if one.score is Score.CLEAN else None,
+        ran=one.ran,
+    )
 
 
 def _facts(session: Session) -> dict[str, list[_Fact]]:
@@ -227,26 +254,21 @@ def _hours(at: datetime, plan: Plan | None, facts: Sequence[_Fact]) -> float | N
 
 def judged(session: Session, taxonomy: Taxonomy, strategy: str = "") -> dict[str, list[Judged]]:
     """By strategy (of all, or of one), all that counts for its guarantee: repairs that ran, and scored shadows."""
-    return _with_shadows(session, shadows(session, taxonomy, strategy))
-
-
-def _with_shadows(session: Session, made: Sequence[Shadow]) -> dict[str, list[Judged]]:
     found = store.judged(session)
-    for one in made:
+    for one in _scored(session, taxonomy, strategy):
         # What the same repair showed when it ran is among the outcomes already.
         if one.score is not Score.OPEN and not one.ran:
             right = one.score is Score.CLEAN
             found.setdefault(one.strategy, []).append(Judged(confidence=one.confidence, right=right))
-    return found
+    return {name: known for name, known in found.items() if strategy in ("", name)}
 
 
 def shadow_report(
     session: Session, taxonomy: Taxonomy, settings: DecisionSettings, since: datetime
 ) -> ShadowReport:
     """The shadow decisions since, by strategy; the guarantees are over all time."""
-    every = shadows(session, taxonomy)
-    proven = _with_shadows(session, every)
-    made = [one for one in every if one.at >= since]
+    made = [one for one in shadows(session, taxonomy) if one.at >= since]
+    proven = judged(session, taxonomy)
     by_strategy: dict[str, list[Shadow]] = defaultdict(list)
     for one in made:
         by_strategy[one.strategy].append(one)
