@@ -46,6 +46,7 @@ class ModeRow(SQLModel, table=True):
     """One setting of a mode; the newest of a strategy, type and environment counts. Empty is "any"."""
 
     __tablename__ = "mode"
+    __audited__ = True
 
     # Counted by the database, as for pauses.
     id: int | None = Field(default=None, primary_key=True)

@@ -27,6 +27,7 @@ class LabelRow(SQLModel, table=True):
     """Append-only; the newest label of an incident counts."""
 
     __tablename__ = "label"
+    __audited__ = True
 
     id: str = Field(primary_key=True)
     incident_id: str = Field(index=True)
