@@ -1,5 +1,6 @@
 """Queries on decisions, pauses and modes. Each takes a session and commits nothing."""
 
+import base64
 import zlib
 from collections.abc import Iterator
 from datetime import datetime
@@ -44,9 +45,10 @@ def add(session: Session, decision: Decision, situation: Situation | None = None
         )
 
 
-def _packed(situation: Situation) -> bytes:
+def _packed(situation: Situation) -> str:
     """Without the plan and the diagnosis, which are kept already and never change."""
-    return zlib.compress(situation.model_dump_json(exclude={"plan", "diagnosis"}).encode())
+    seen = situation.model_dump_json(exclude={"plan", "diagnosis"})
+    return base64.b64encode(zlib.compress(seen.encode())).decode()
 
 
 def history(session: Session, since: datetime) -> Iterator[Recorded]:
@@ -63,12 +65,12 @@ def history(session: Session, since: datetime) -> Iterator[Recorded]:
         yield Recorded(decision=decision, situation=_unpacked(row.situation, decision, diagnosis))
 
 
-def _unpacked(packed: bytes | None, decision: Decision, diagnosis: str | None) -> Situation | None:
+def _unpacked(packed: str | None, decision: Decision, diagnosis: str | None) -> Situation | None:
     if packed is None or diagnosis is None or decision.plan is None:
         return None
     try:
         return Situation(
-            **orjson.loads(zlib.decompress(packed)),
+            **orjson.loads(zlib.decompress(base64.b64decode(packed))),
             plan=decision.plan,
             diagnosis=Diagnosis.model_validate_json(diagnosis),
         )

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Column, Index, LargeBinary, Text
+from sqlalchemy import Column, Index, Text
 from sqlmodel import Field, SQLModel
 
 from app.db.engine import UtcDateTime
@@ -11,7 +11,7 @@ from app.db.engine import UtcDateTime
 class DecisionRow(SQLModel, table=True):
     """One decision; `body` is all of it as JSON, the other columns are what is asked for.
 
-    `situation` is what the gates saw beside the plan and the diagnosis, as zlib-compressed JSON:
+    `situation` is what the gates saw beside the plan and the diagnosis, as JSON, zlib, base64:
     with those two it can be decided again. None in rows of before it was kept.
     """
 
@@ -26,7 +26,7 @@ class DecisionRow(SQLModel, table=True):
     effect: str
     strategy: str
     body: str = Field(sa_column=Column(Text, nullable=False))
-    situation: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    situation: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
 
 
 class PauseRow(SQLModel, table=True):

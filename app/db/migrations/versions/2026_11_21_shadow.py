@@ -28,7 +28,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mode")),
     )
     with op.batch_alter_table("decision", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("situation", sa.LargeBinary(), nullable=True))
+        batch_op.add_column(sa.Column("situation", sa.Text(), nullable=True))
         batch_op.create_index("ix_decision_effect_at", ["effect", "at"], unique=False)
 
 
