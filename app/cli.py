@@ -16,6 +16,7 @@ _COMMANDS = {
     "incidents": ("incidents", "explain", "approvals", "approve", "deny", "correct", "move"),
     "operate": ("pause", "resume", "strategy", "target"),
     "policy": ("policy",),
+    "shadow": ("mode", "shadow"),
     "audit": ("audit",),
     "demo": ("demo",),
 }

@@ -7,7 +7,6 @@ import app.decision.tables
 import app.diagnosis.tables
 import app.incidents.tables
 import app.knowledge.tables
-import app.learning.tables
 import app.remediation.tables
 import app.web.tables  # noqa: F401
 

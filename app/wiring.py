@@ -51,6 +51,7 @@ from app.llm.litellm_chat import LitellmChat
 from app.people.notify import Notify
 from app.pipeline.pipeline import Pipeline
 from app.pipeline.runner import Runner
+from app.pipeline.situation import Situations
 from app.remediation import store as remediations
 from app.remediation.plan import ESCALATE
 from app.remediation.record import standing
@@ -90,12 +91,16 @@ class Store:
         """Every gate, as this site set it."""
         return Decide(default_gates(self.policy, self.settings.decision, self.freezes))
 
+    def situations(self) -> Situations:
+        """What the gates look at, gathered as this site set it."""
+        return Situations(self.targets, self.taxonomy, self.settings.decision.shadow_from_risk)
+
     def standing(self, strategy: str) -> str:
         """How far the strategy is from running alone, in a sentence; empty for telling a person."""
         if strategy == ESCALATE:
             return ""
         with self.database.reading() as session:
-            return standing(session, strategy, self.settings.decision).says
+            return standing(session, self.taxonomy, strategy, self.settings.decision).says
 
     def runbooks(self) -> tuple[list[Runbook], list[Mistake]]:
         """The runbooks as they are on disk now, and what is wrong with the others."""
@@ -316,6 +321,7 @@ class Service:
             learn,
             self._notify,
             timedelta(minutes=settings.pipeline.approval_minutes),
+            store.situations(),
             store.standing,
         )
         self._group = Group(database, clock, self._opened)

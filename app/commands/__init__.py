@@ -4,8 +4,9 @@ serve      run it: serve, setup, doctor, key, version
 diagnosis  ask it: diagnose, eval, knowledge, runbook
 incidents  watch it: incidents, explain, approvals, approve, deny, correct, move
 operate    steer it: pause, resume, strategy, target
+policy     its rules: policy lint, policy explain, policy replay
+shadow     try it out: mode, shadow
 audit      trust it: audit verify, audit export
-policy     its rules: policy lint, policy explain
 demo       see it work; what it plays with is in `playground*`
 
 Rules:     a command reads the settings, opens the store, calls one verb or query and prints.

@@ -6,7 +6,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from app.commands.shown import actor, as_json, console
+from app.commands.shown import actor, as_json, console, plain
 from app.decision import store as decisions
 from app.settings import read_settings
 
@@ -53,11 +53,14 @@ def strategy_list(as_json_: Annotated[bool, typer.Option("--json", help="Print J
     if as_json_:
         as_json([record.model_dump(mode="json") for record in found])
         return
-    table = Table("strategy", "risk", "record", "95 % interval", "expected", "proven", "serves", box=None)
+    table = Table(
+        "strategy", "risk", "mode", "record", "95 % interval", "expected", "proven", "serves", box=None
+    )
     for record in found:
         table.add_row(
             record.strategy if record.registered else f"[dim]{record.strategy} (not installed)[/]",
             record.risk,
+            plain(record.mode) if record.registered and record.risk != "none" else "",
             f"{record.successes} of {record.trials}" if record.trials else "[dim]none yet[/]",
             f"{record.low:.2f} to {record.high:.2f}" if record.low is not None else "",
             f"{record.success:.2f}",

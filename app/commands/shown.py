@@ -2,14 +2,22 @@
 
 import getpass
 import json
-from typing import Any
+from datetime import timedelta
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column
 
+from app.foundation.errors import Invalid
+
 console = Console(highlight=False)
 quiet = Console(stderr=True, highlight=False)
+
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+Since = Annotated[str, typer.Option(help="How far back: 12h, 30d, 8w.", metavar="AGO")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def as_json(value: Any) -> None:
@@ -34,3 +42,11 @@ def plain(text: str, most: int = 160) -> str:
 def whole_id(header: str) -> Column:
     """A column of ids, which are typed again and so never cut, however narrow the terminal is."""
     return Column(header, min_width=30, no_wrap=True)
+
+
+def ago(text: str) -> timedelta:
+    """The time that `--since` names; raises Invalid."""
+    number, unit = text[:-1], text[-1:]
+    if unit not in _UNITS or not number.isascii() or not number.isdigit() or not 0 < int(number) <= 10_000:
+        raise Invalid(f"{text!r} is no time", places=(("--since", "write 12h, 30d or 8w"),))
+    return int(number) * _UNITS[unit]

@@ -39,9 +39,16 @@ class Decide:
         if strictest is Allows.BLOCK:
             return Effect.ESCALATE, verdicts, f"tells a person and does not act: {says}"
         if strictest is Allows.ASK:
-            return Effect.ASK, verdicts, f"asks a person first: {says}"
-        how = f": {situation.approved_by} approved it and" if situation.approved_by else " without asking:"
-        return Effect.ACT, verdicts, f"runs {plan.strategy}{how} no gate objects"
+            effect, says = Effect.ASK, f"asks a person first: {says}"
+        else:
+            how = (
+                f": {situation.approved_by} approved it and" if situation.approved_by else " without asking:"
+            )
+            effect, says = Effect.ACT, f"runs {plan.strategy}{how} no gate objects"
+        if situation.shadow:
+            says = f"tells a person and does not act: {situation.shadow}; live, it {says}"
+            return Effect.SHADOW, verdicts, says
+        return effect, verdicts, says
 
     def _ask(self, gate: Gate, situation: Situation, now: datetime) -> Verdict:
         try:

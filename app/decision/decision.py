@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from app.decision.guarantee import Judged
 from app.decision.plan import Plan
@@ -14,10 +14,14 @@ from app.incidents.incident import Incident
 
 
 class Effect(StrEnum):
-    """What happens next. IGNORE: nothing, the incident is no longer open."""
+    """What happens next. IGNORE: nothing, the incident is no longer open.
+
+    SHADOW: it would act or ask, but only records that and leaves the incident to a person.
+    """
 
     ACT = "act"
     ASK = "ask"
+    SHADOW = "shadow"
     ESCALATE = "escalate"
     IGNORE = "ignore"
 
@@ -66,6 +70,10 @@ class Situation(Record):
     group        the keys of the registered targets of the plan's group, its own among them.
     approved_by  who approved this very plan, in words; gates that only ask then let it pass.
     approvers    how many different persons these are, where more than one was asked for.
+    shadow       why this is only to be recorded, empty when it is live.
+
+    The incident comes without its free text: no gate is moved by words of an event, and what was
+    seen stays small enough to be kept with each decision.
     """
 
     incident: Incident
@@ -78,6 +86,12 @@ class Situation(Record):
     paused: str = ""
     approved_by: str = ""
     approvers: int = Field(0, ge=0)
+    shadow: str = ""
+
+    @field_validator("incident")
+    @classmethod
+    def _without_text(cls, incident: Incident) -> Incident:
+        return incident.model_copy(update={"title": "", "message": "", "template": "", "why": ()})
 
 
 class Gate(Protocol):
@@ -112,3 +126,11 @@ class Decision(Record):
     def people(self) -> int:
         """How many different persons must say yes before it may run."""
         return max((v.people for v in self.verdicts if v.allows is Allows.ASK), default=1)
+
+    @property
+    def would(self) -> Effect:
+        """The effect that it has when it is live."""
+        if self.effect is not Effect.SHADOW:
+            return self.effect
+        asks = any(verdict.allows is not Allows.ALLOW for verdict in self.verdicts)
+        return Effect.ASK if asks else Effect.ACT

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from app.decision.plan import Risk
 from app.foundation.record import Record
@@ -15,6 +15,7 @@ class DecisionSettings(Record):
     ask_from_risk      this risk and higher always asks; high asks whatever stands here.
     promise            the share of wrong actions, 0 to 1, that a strategy's outcomes must prove it stays
                        under to run alone; `promise_level` is the confidence, 0 to 1, of that proof.
+    shadow_from_risk   plans of this risk and higher run in shadow until they are set live; None: none do.
     cooldown_minutes   how long `cooldown_most` repairs of one target hold the next one back.
     repeat_hours       the window in which a repair of a target may be run `repeat_most` times, and a chain
                        of any repairs of it may be `chain_most` long; then a person is told.
@@ -32,6 +33,7 @@ class DecisionSettings(Record):
     ask_from_risk: Risk = Risk.HIGH
     promise: float = Field(0.05, gt=0, lt=1)
     promise_level: float = Field(0.95, gt=0, lt=1)
+    shadow_from_risk: Risk | None = None
     cooldown_minutes: float = Field(30, gt=0, le=24 * 60)
     cooldown_most: int = Field(2, ge=1, le=100)
     repeat_hours: float = Field(6, gt=0, le=24)
@@ -46,6 +48,11 @@ class DecisionSettings(Record):
     breaker_minutes: float = Field(30, gt=0, le=7 * 24 * 60)
     policy_file: Path | None = None
     freeze_file: Path | None = None
+
+    @field_validator("shadow_from_risk", mode="before")
+    @classmethod
+    def _empty_is_none(cls, given: object) -> object:
+        return given or None
 
     @model_validator(mode="after")
     def _in_order(self) -> "DecisionSettings":

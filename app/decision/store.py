@@ -1,18 +1,36 @@
-"""Queries on decisions and pauses. Each takes a session and commits nothing."""
+"""Queries on decisions, pauses and modes. Each takes a session and commits nothing."""
 
+import base64
+import zlib
+from collections.abc import Iterator
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+import orjson
+from sqlmodel import Session, col, func, select
 
-from app.decision.decision import Decision
-from app.decision.tables import DecisionRow, PauseRow
+from app.decision.decision import Decision, Situation
+from app.decision.mode import Mode, ModeSetting
+from app.decision.tables import DecisionRow, ModeRow, PauseRow
+from app.diagnosis.diagnosis import Diagnosis
+from app.diagnosis.tables import DiagnosisRow
 from app.foundation.errors import NotFound
+from app.foundation.record import Record
 
 _GOVERNOR = 0x6D656E64  # any number that nobody else locks
 
 
-def add(session: Session, decision: Decision) -> None:
-    """Stores the decision; where its id is known already (a step that ran twice), the first stands."""
+class Recorded(Record):
+    """A decision with what its gates saw: None when that was not kept, or cannot be read any more."""
+
+    decision: Decision
+    situation: Situation | None
+
+
+def add(session: Session, decision: Decision, situation: Situation | None = None) -> None:
+    """Stores the decision; where its id is known already (a step that ran twice), the first stands.
+
+    With the `situation` that it was made in, it can be made again.
+    """
     if session.get(DecisionRow, decision.id) is None:
         session.add(
             DecisionRow(
@@ -24,8 +42,42 @@ def add(session: Session, decision: Decision) -> None:
                 effect=decision.effect.value,
                 strategy=decision.strategy,
                 body=decision.model_dump_json(),
+                situation=None if situation is None else _packed(situation),
             )
         )
+
+
+def _packed(situation: Situation) -> str:
+    """Without the plan and the diagnosis, which are kept already and never change."""
+    seen = situation.model_dump_json(exclude={"plan", "diagnosis"})
+    return base64.b64encode(zlib.compress(seen.encode())).decode()
+
+
+def history(session: Session, since: datetime) -> Iterator[Recorded]:
+    """The decisions made since, oldest first, each with what its gates saw."""
+    rows = session.exec(
+        select(DecisionRow, DiagnosisRow.body)
+        .outerjoin(DiagnosisRow, col(DiagnosisRow.id) == DecisionRow.diagnosis_id)
+        .where(col(DecisionRow.at) >= since)
+        .order_by(col(DecisionRow.at), col(DecisionRow.id))
+        .execution_options(yield_per=200)
+    )
+    for row, diagnosis in rows:
+        decision = Decision.model_validate_json(row.body)
+        yield Recorded(decision=decision, situation=_unpacked(row.situation, decision, diagnosis))
+
+
+def _unpacked(packed: str | None, decision: Decision, diagnosis: str | None) -> Situation | None:
+    if packed is None or diagnosis is None or decision.plan is None:
+        return None
+    try:
+        return Situation(
+            **orjson.loads(zlib.decompress(base64.b64decode(packed))),
+            plan=decision.plan,
+            diagnosis=Diagnosis.model_validate_json(diagnosis),
+        )
+    except (ValueError, zlib.error):  # of a version whose situations had other fields, or damaged
+        return None
 
 
 def find(session: Session, decision_id: str) -> Decision | None:
@@ -79,3 +131,20 @@ def current(session: Session) -> str:
     if row is None or not row.paused:
         return ""
     return f"paused by {row.actor}: {row.reason}" if row.reason else f"paused by {row.actor}"
+
+
+def set_mode(session: Session, setting: ModeSetting) -> None:
+    """In force from the next decision on; repairs that are queued are looked at again when they start."""
+    session.add(ModeRow(**setting.model_dump(exclude={"mode"}), mode=setting.mode.value))
+
+
+def modes(session: Session) -> list[ModeSetting]:
+    """What is in force, the widest first."""
+    newest = select(func.max(ModeRow.id)).group_by(ModeRow.strategy, ModeRow.type, ModeRow.environment)
+    rows = session.exec(
+        select(ModeRow)
+        .where(col(ModeRow.id).in_(newest))
+        .where(ModeRow.mode != Mode.DEFAULT.value)
+        .order_by(ModeRow.strategy, ModeRow.type, ModeRow.environment)
+    ).all()
+    return [ModeSetting(**(row.model_dump(exclude={"id"}) | {"mode": Mode(row.mode)})) for row in rows]

@@ -1,4 +1,4 @@
-"""Rows of diagnoses."""
+"""Rows of diagnoses, and of what people said the type really is."""
 
 from datetime import datetime
 
@@ -21,3 +21,17 @@ class DiagnosisRow(SQLModel, table=True):
     type: str
     confidence: float
     body: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class LabelRow(SQLModel, table=True):
+    """Append-only; the newest label of an incident counts."""
+
+    __tablename__ = "label"
+    __audited__ = True
+
+    id: str = Field(primary_key=True)
+    incident_id: str = Field(index=True)
+    type: str
+    actor: str
+    at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    reason: str

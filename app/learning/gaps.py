@@ -15,11 +15,10 @@ from sqlmodel import Session, col, select
 
 from app.diagnosis.diagnosis import UNKNOWN, Diagnosis
 from app.diagnosis.excerpt import meaning
-from app.diagnosis.tables import DiagnosisRow
+from app.diagnosis.tables import DiagnosisRow, LabelRow
 from app.foundation.record import Record
 from app.knowledge.embed import Matrix
 from app.knowledge.retrieve import Retriever
-from app.learning.tables import LabelRow
 
 _APART = 0.45  # cosine distance, on average, at which two clusters stay two
 _LEAST = 3

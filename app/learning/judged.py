@@ -10,11 +10,10 @@ from sqlmodel import Session, col, select
 from app.db.engine import Database
 from app.decision.guarantee import Judged
 from app.decision.tables import DecisionRow
-from app.diagnosis.tables import DiagnosisRow
+from app.diagnosis.tables import DiagnosisRow, LabelRow
 from app.diagnosis.weigh import Heard
 from app.foundation.clock import Clock
 from app.foundation.record import Record
-from app.learning.tables import LabelRow
 from app.remediation.outcome import Ended
 from app.remediation.tables import OutcomeRow, RemediationRow
 

@@ -7,6 +7,7 @@ from sqlmodel import Session, col, select
 from app.db.engine import Database
 from app.diagnosis import store as diagnoses
 from app.diagnosis.excerpt import excerpt
+from app.diagnosis.tables import LabelRow
 from app.foundation.clock import Clock
 from app.foundation.errors import Invalid
 from app.foundation.ids import derived_id, new_id
@@ -18,7 +19,6 @@ from app.knowledge.case import Case, Origin
 from app.knowledge.retrieve import Retriever
 from app.knowledge.tables import CaseRow
 from app.knowledge.taxonomy import Taxonomy
-from app.learning.tables import LabelRow
 from app.remediation.outcome import Ended, Outcome
 
 

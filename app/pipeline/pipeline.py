@@ -7,7 +7,8 @@ are their steps. Each step may run twice and then does its work once.
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
+
+from sqlmodel import Session
 
 from app.db.engine import Database
 from app.decision import store as decisions
@@ -27,7 +28,7 @@ from app.incidents.incident import OPEN, Incident, State
 from app.incidents.lifecycle import advance
 from app.learning.learn import Learn
 from app.people.notify import Message, Notify
-from app.pipeline.situation import situation_of, target_of
+from app.pipeline.situation import Situations, target_of
 from app.remediation import approve, store
 from app.remediation.approve import Answer
 from app.remediation.outcome import Ended, Outcome
@@ -39,6 +40,7 @@ from app.systems.targets import Targets
 BUSY = "another repair has the target"
 # Seconds between two looks at a busy target, for a day in all. The queue lets it seldom come to that.
 _WAITS = (*(float(2**n) for n in range(6)), *(60.0 for _ in range(24 * 60)))
+_LEFT_TO_PEOPLE = frozenset({Effect.ESCALATE, Effect.SHADOW})
 
 
 class Next(Record):
@@ -64,6 +66,7 @@ class Pipeline:
         learn: Learn,
         notify: Notify,
         approval_within: timedelta,
+        situations: Situations,
         standing: Callable[[str], str],
     ) -> None:
         """`diagnose` waits until the models are loaded; `standing` says how far a strategy is from running alone."""
@@ -77,6 +80,7 @@ class Pipeline:
         self._learn = learn
         self._notify = notify
         self._approval_within = approval_within
+        self._situations = situations
         self._standing = standing
 
     # --- heal -----------------------------------------------------------------------------
@@ -85,15 +89,7 @@ class Pipeline:
         """Diagnoses the incident, stores it, and returns the diagnosis' id."""
         diagnosis_id = derived_id("dia", incident_id, str(episode), origin)
         with self._database.reading() as session:
-            incident = incidents.get(session, incident_id)
-            text = incidents.log_of(session, incident_id)
-        symptom = Symptom(
-            incident_id=incident_id,
-            message=f"{incident.title}\n{incident.message}" if _adds(incident) else incident.message,
-            log=text,
-            system=incident.target.system,
-            kind=incident.target.kind,
-        )
+            symptom = symptom_of(session, incident_id)
         diagnosis = self._diagnose().diagnose(symptom, episode, diagnosis_id)
         with self._database.writing() as session:
             diagnoses.add(session, diagnosis)
@@ -131,12 +127,11 @@ class Pipeline:
             decisions.alone(session)
             known = decisions.find(session, decision_id)
             if known is None:
-                situation = situation_of(
+                situation = self._situations.now(
                     session,
                     incident,
                     diagnosis,
                     planned.plan,
-                    self._targets,
                     now,
                     approved_by=approved_by,
                     approvers=approvers,
@@ -155,7 +150,7 @@ class Pipeline:
                     considered=planned.considered,
                     says=says,
                 )
-                decisions.add(session, known)
+                decisions.add(session, known, situation)
                 metrics.DECISIONS.labels(effect.value).inc()
             chosen = known.plan or planned.plan
             asked = known.effect is Effect.ASK
@@ -164,7 +159,7 @@ class Pipeline:
                 approve.ask(session, decision_id, incident.id, chosen.hash, now, within, people)
             if known.effect is Effect.ACT:
                 return self._begin(session, known, chosen, approved_by, approvers)
-            if known.effect is Effect.ESCALATE:
+            if known.effect in _LEFT_TO_PEOPLE:
                 return self._begin(session, known, self._escalation(incident, diagnosis), approved_by)
         if asked:
             two = " Two different persons must say yes." if known.people > 1 else ""
@@ -173,7 +168,7 @@ class Pipeline:
         return Next(effect=known.effect)
 
     def _begin(
-        self, session: Any, decision: Decision, plan_: Plan, approved_by: str, approvers: int = 0
+        self, session: Session, decision: Decision, plan_: Plan, approved_by: str, approvers: int = 0
     ) -> Next:
         remediation_id = derived_id("rem", decision.id)
         store.begin(
@@ -218,12 +213,11 @@ class Pipeline:
             diagnosis = diagnoses.get(session, decision.diagnosis_id)
             if incident.state not in OPEN or incident.episode != decision.episode:
                 return "the incident is no longer open"
-            situation = situation_of(
+            situation = self._situations.now(
                 session,
                 incident,
                 diagnosis,
                 remediation.plan,
-                self._targets,
                 now,
                 approved_by=remediation.approved_by,
                 approvers=remediation.approvers,
@@ -273,7 +267,9 @@ class Pipeline:
             incident = incidents.get(session, remediation.incident_id)
         outcome = self.acts.end(remediation_id, Ended.HANDED_OVER, decision.says, "")
         metrics.OUTCOMES.labels(outcome.strategy, outcome.ended.value).inc()
-        self._tell("escalated", incident, f"{decision.says} {_reasons(decision)}".strip())
+        shadow = decision.effect is Effect.SHADOW
+        would = f". The plan: {decision.plan.summary}." if shadow and decision.plan else ""
+        self._tell("escalated", incident, f"{decision.says}{would} {_reasons(decision)}".strip())
 
     # --- approvals ------------------------------------------------------------------------
 
@@ -338,6 +334,18 @@ class Pipeline:
         self._notify.notify(Message(kind=kind, incident_id=incident.id, title=incident.title, text=text))
 
 
+def symptom_of(session: Session, incident_id: str) -> Symptom:
+    """What scorers read of an incident."""
+    incident = incidents.get(session, incident_id)
+    return Symptom(
+        incident_id=incident_id,
+        message=f"{incident.title}\n{incident.message}" if _adds(incident) else incident.message,
+        log=incidents.log_of(session, incident_id),
+        system=incident.target.system,
+        kind=incident.target.kind,
+    )
+
+
 def _adds(incident: Incident) -> bool:
     """Whether the title says anything that the message does not."""
     return bool(incident.title) and incident.title[:60] not in incident.message
@@ -360,7 +368,7 @@ async def _decide(
     durable: Durable, pipeline: Pipeline, diagnosis_id: str, origin: str, approval_id: str
 ) -> Next:
     decided = await durable.step("decide", pipeline.decide, diagnosis_id, origin, approval_id)
-    if decided.effect is Effect.ESCALATE:
+    if decided.effect in _LEFT_TO_PEOPLE:
         await durable.step("hand over", pipeline.hand_over, decided.remediation_id)
     return decided
 

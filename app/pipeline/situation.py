@@ -6,11 +6,14 @@ from sqlmodel import Session
 
 from app.decision import store as decisions
 from app.decision.decision import Attempt, Situation
-from app.decision.plan import Plan
+from app.decision.mode import shadowed
+from app.decision.plan import Plan, Risk
 from app.diagnosis.diagnosis import Diagnosis
 from app.incidents.incident import Incident
+from app.knowledge.taxonomy import Taxonomy
 from app.remediation import store
 from app.remediation.plan import ESCALATE
+from app.remediation.shadow import judged
 from app.systems.targets import RegisteredTarget, Targets
 
 
@@ -30,32 +33,42 @@ def target_of(incident: Incident, targets: Targets) -> RegisteredTarget | None:
     return found
 
 
-def situation_of(
-    session: Session,
-    incident: Incident,
-    diagnosis: Diagnosis,
-    plan: Plan,
-    targets: Targets,
-    now: datetime,
-    *,
-    approved_by: str = "",
-    approvers: int = 0,
-    begun: store.Remediation | None = None,
-) -> Situation:
-    """As it is now; `begun` is the repair itself once it was begun, which is no reason against it."""
-    acts = plan.strategy != ESCALATE
-    return Situation(
-        incident=incident,
-        diagnosis=diagnosis,
-        plan=plan,
-        attempts=tuple(a for a in store.attempts(session, now) if begun is None or _before(a, begun)),
-        trials=store.trials(session, plan.strategy) if acts else (),
-        judged=tuple(store.judged(session, plan.strategy).get(plan.strategy, ())) if acts else (),
-        group=targets.group(plan.target),
-        paused=decisions.current(session),
-        approved_by=approved_by,
-        approvers=approvers,
-    )
+class Situations:
+    """Gathers what gates look at; plans of `shadow_from` and riskier start in shadow."""
+
+    def __init__(self, targets: Targets, taxonomy: Taxonomy, shadow_from: Risk | None = None) -> None:
+        self._targets = targets
+        self._taxonomy = taxonomy
+        self._shadow_from = shadow_from
+
+    def now(
+        self,
+        session: Session,
+        incident: Incident,
+        diagnosis: Diagnosis,
+        plan: Plan,
+        now: datetime,
+        *,
+        approved_by: str = "",
+        approvers: int = 0,
+        begun: store.Remediation | None = None,
+    ) -> Situation:
+        """As it is now; `begun` is the repair itself once it was begun, which is no reason against it."""
+        acts, strategy = plan.strategy != ESCALATE, plan.strategy
+        place = diagnosis.type, incident.target.environment
+        return Situation(
+            incident=incident,
+            diagnosis=diagnosis,
+            plan=plan,
+            attempts=tuple(a for a in store.attempts(session, now) if begun is None or _before(a, begun)),
+            trials=store.trials(session, strategy) if acts else (),
+            judged=tuple(judged(session, self._taxonomy, strategy).get(strategy, ())) if acts else (),
+            group=self._targets.group(plan.target),
+            paused=decisions.current(session),
+            approved_by=approved_by,
+            approvers=approvers,
+            shadow=shadowed(decisions.modes(session), plan, *place, self._shadow_from),
+        )
 
 
 def _before(attempt: Attempt, begun: store.Remediation) -> bool:

@@ -4,19 +4,23 @@ from collections.abc import Iterable
 
 from sqlmodel import Session
 
+from app.decision import store as decisions
 from app.decision.guarantee import Guarantee, guarantee, upper_bound
+from app.decision.mode import told
 from app.decision.settings import DecisionSettings
 from app.diagnosis.choose import TrackRecord, posterior
 from app.foundation.record import Record
 from app.knowledge.taxonomy import Taxonomy
-from app.remediation.store import judged, records
+from app.remediation.shadow import judged
+from app.remediation.store import records
 
 
 class StrategyRecord(Record):
     """`low` and `high` bound the success rate with 95 % confidence; None without any trial.
 
     `success` is the posterior mean that strategy choice uses. `registered` says whether it can
-    run here. `guarantee` is what the outcomes prove about its acting alone.
+    run here. `guarantee` is what the outcomes and the scored shadow decisions prove about its acting
+    alone; `mode` says where it is live and where in shadow.
     """
 
     strategy: str
@@ -30,6 +34,7 @@ class StrategyRecord(Record):
     success: float
     low: float | None
     high: float | None
+    mode: str
     guarantee: Guarantee
 
 
@@ -39,9 +44,9 @@ def interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[flo
     return 1 - upper_bound(trials - successes, trials, level), upper_bound(successes, trials, level)
 
 
-def standing(session: Session, strategy: str, settings: DecisionSettings) -> Guarantee:
-    """What the outcomes prove about this strategy's acting alone."""
-    seen = judged(session, strategy).get(strategy, [])
+def standing(session: Session, taxonomy: Taxonomy, strategy: str, settings: DecisionSettings) -> Guarantee:
+    """What the outcomes and the scored shadow decisions prove about this strategy's acting alone."""
+    seen = judged(session, taxonomy, strategy).get(strategy, [])
     return guarantee(seen, settings.act_at, settings.promise, settings.promise_level)
 
 
@@ -49,7 +54,8 @@ def strategy_records(
     session: Session, taxonomy: Taxonomy, registered: Iterable[str], settings: DecisionSettings
 ) -> list[StrategyRecord]:
     """Every strategy of the taxonomy with its record and its guarantee, in the taxonomy's order."""
-    known, seen, here = records(session), judged(session), set(registered)
+    known, seen, here = records(session), judged(session, taxonomy), set(registered)
+    modes = decisions.modes(session)
     found = []
     for name, entry in taxonomy.strategies.items():
         record = known.get(name, TrackRecord())
@@ -67,6 +73,7 @@ def strategy_records(
                 success=round(posterior(taxonomy, name, record), 4),
                 low=None if low is None else round(low, 4),
                 high=None if high is None else round(high, 4),
+                mode=told(modes, name, entry.risk, settings.shadow_from_risk),
                 guarantee=guarantee(
                     seen.get(name, []), settings.act_at, settings.promise, settings.promise_level
                 ),

@@ -1,31 +1,18 @@
 """Rows of decisions and pauses."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from sqlmodel import SQLModel
 
-from app.db.engine import Database, sqlite_url
+from app.db.engine import Database
 from app.decision import store
 from app.decision.decide import Decide, default_gates
-from app.decision.decision import Decision
+from app.decision.decision import Allows, Decision, Effect
 from app.decision.freeze import NoFreeze
 from app.decision.policy import FixedPolicy, Policy
 from app.decision.settings import DecisionSettings
-from app.decision.tables import DecisionRow, PauseRow
 from app.foundation.errors import NotFound
 from tests.situations import NOW, attempt, situation
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    found = Database(sqlite_url(tmp_path / "test.db"))
-    tables = [DecisionRow.__table__, PauseRow.__table__]  # type: ignore[attr-defined]
-    SQLModel.metadata.create_all(found.engine, tables=tables)
-    yield found
-    found.close()
 
 
 def decision(decision_id: str = "dec_1", minutes: int = 0, **fields: object) -> Decision:
@@ -81,6 +68,12 @@ class TestDecisions:
         with database.reading() as session:
             assert [found.id for found in store.of_incident(session, "inc_1")] == ["dec_b", "dec_a"]
             assert store.of_incident(session, "inc_9") == []
+
+    def test_what_a_shadow_decision_would_be_stands_in_its_verdicts(self) -> None:
+        for allows, would in ((Allows.ALLOW, Effect.ACT), (Allows.ASK, Effect.ASK)):
+            verdicts = tuple(one.model_copy(update={"allows": allows}) for one in decision().verdicts)
+            assert decision(effect=Effect.SHADOW, verdicts=verdicts).would is would
+        assert decision(effect=Effect.ESCALATE).would is Effect.ESCALATE
 
 
 class TestPauses:

@@ -7,10 +7,10 @@ import pytest
 from app.db.engine import Database
 from app.diagnosis import store as diagnoses
 from app.diagnosis.diagnosis import UNKNOWN, Diagnosis, Ranked
+from app.diagnosis.tables import LabelRow
 from app.knowledge.embed import HashingEmbedder
 from app.knowledge.retrieve import Retriever
 from app.learning.gaps import gaps, unexplained
-from app.learning.tables import LabelRow
 from tests.situations import NOW, diagnosis
 
 DRIFT = "ledger checksum drift in partition {}: settled sum differs from booked sum"

@@ -5,10 +5,10 @@ from datetime import timedelta
 from app.db.engine import Database
 from app.diagnosis import store as diagnoses
 from app.diagnosis.diagnosis import Diagnosis, Finding
+from app.diagnosis.tables import LabelRow
 from app.diagnosis.weigh import Heard
 from app.foundation.clock import FrozenClock
 from app.learning.judged import HeardHere, heard, judged
-from app.learning.tables import LabelRow
 from tests.situations import NOW, diagnosis
 
 RIGHT, WRONG = "network_timeout", "quota_exceeded"

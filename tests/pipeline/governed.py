@@ -25,6 +25,7 @@ from app.knowledge.taxonomy import read_taxonomy
 from app.people.notify import Notify
 from app.people.settings import PeopleSettings
 from app.pipeline.pipeline import Next, Pipeline
+from app.pipeline.situation import Situations
 from app.remediation import approve
 from app.remediation.approve import Answer, Approval
 from app.remediation.outcome import Ended
@@ -83,6 +84,7 @@ class Governed:
             unused,
             self._notify,
             timedelta(hours=1),
+            Situations(self.targets, TAXONOMY),
             lambda strategy: "",
         )
         self._count = 0

@@ -30,7 +30,7 @@ from app.web.tables import ApiKeyRow
 from tests import situations
 from tests.web.conftest import Browser, Enter, Seen, World, runbook_text
 
-PAGES = ("/", "/runbooks", "/strategies", "/calibration")
+PAGES = ("/", "/runbooks", "/strategies", "/shadow", "/calibration")
 
 
 # --- signing in -------------------------------------------------------------------------------

@@ -99,7 +99,7 @@ def _standing(parts: Parts, strategy: str) -> str:
     if strategy == ESCALATE or strategy not in parts.strategies:
         return ""
     with parts.database.reading() as session:
-        return standing(session, strategy, parts.decision).says
+        return standing(session, parts.taxonomy, strategy, parts.decision).says
 
 
 @router.get("/strategies")

@@ -171,7 +171,7 @@ def _standing(parts: Parts, view: View) -> str:
     if view.asked is None:
         return ""
     with parts.database.reading() as session:
-        return standing(session, view.asked.strategy, parts.decision).says
+        return standing(session, parts.taxonomy, view.asked.strategy, parts.decision).says
 
 
 def _not_ready(parts: Parts) -> str:
