@@ -3,6 +3,7 @@
 import contextlib
 import importlib.metadata
 import platform
+import signal
 import sys
 from typing import Annotated
 
@@ -68,7 +69,8 @@ def serve(
         timeout_graceful_shutdown=5,
         backlog=1024,
     )
-    # uvicorn stops in order and then raises the signal again; by then Ctrl-C did what it was for.
+    # uvicorn stops in order and then raises the signal again; by then it did what it was for.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
 
