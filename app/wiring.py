@@ -102,6 +102,9 @@ def migrate(database: Database) -> None:
         current = MigrationContext.configure(connection).get_current_revision()
     if current != head:
         with database.engine.begin() as connection:
+            if not database.is_sqlite:
+                # Several workers may start at once: the others wait, and then find nothing to do.
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('mendline migrations'))")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 

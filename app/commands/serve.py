@@ -1,10 +1,11 @@
-"""serve, setup, key, doctor: running the service."""
+"""serve, worker, setup, key, doctor: running the service."""
 
 import contextlib
 import importlib.metadata
 import platform
 import signal
 import sys
+import threading
 from typing import Annotated
 
 import typer
@@ -23,6 +24,7 @@ key_app = typer.Typer(help="API keys.", no_args_is_help=True)
 
 def install(app: typer.Typer) -> None:
     app.command()(serve)
+    app.command()(worker)
     app.command()(setup)
     app.command()(doctor)
     app.command()(version)
@@ -73,6 +75,31 @@ def serve(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def worker(
+    name: Annotated[str, typer.Argument(help="A name of its own, which it keeps over restarts.")],
+) -> None:
+    """Diagnose and repair beside `serve`, without listening, until Ctrl-C; needs Postgres."""
+    from app.wiring import Service, open_store
+
+    given = read_settings()
+    settings = given.model_copy(
+        update={"pipeline": given.pipeline.model_validate({**given.pipeline.model_dump(), "executor": name})}
+    )
+    logging.configure(json=settings.log.json_lines and not sys.stderr.isatty(), level=settings.log.level)
+    store = open_store(settings)
+    if store.database.is_sqlite:
+        raise Invalid("on SQLite one process does all the work; several need Postgres (MENDLINE_DB__URL)")
+    service = Service(store)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    service.start()
+    console.print(f"Mendline {__version__} works as [bold]{name}[/] (Ctrl-C stops it)")
+    sys.stdout.flush()
+    stop.wait()
+    service.close()
 
 
 def _print_first_key(store: "Store", address: str) -> None:  # type: ignore[name-defined] # noqa: F821

@@ -25,7 +25,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Mendline:
     knowledge.mkdir()
     shutil.copy(ROOT / "knowledge" / "taxonomy.yaml", knowledge)
     shutil.copy(ROOT / "tests" / "data" / "knowledge" / "policy.yaml", knowledge)
-    bare = Mendline(folder, knowledge, pipeline__sweep_seconds=0.05, pipeline__poll_seconds=0.02)
+    bare = Mendline(folder, knowledge)
     bare.start_engine("escalate_to_human", "unknown_error", "--until-ended")
     assert bare.await_end() == 0, bare.log
     return bare

@@ -64,9 +64,7 @@ def kills(
 
 
 @pytest.mark.parametrize(("strategy", "point", "times"), ONCE + TWICE)
-def test_it_survives(
-    kills: Mapping[Case, Future[None]], strategy: str, point: Point, times: int
-) -> None:
+def test_it_survives(kills: Mapping[Case, Future[None]], strategy: str, point: Point, times: int) -> None:
     kills[strategy, point, times].result()
 
 
