@@ -104,7 +104,7 @@ def migrate(database: Database) -> None:
         with database.engine.begin() as connection:
             if not database.is_sqlite:
                 # Several workers may start at once: the others wait, and then find nothing to do.
-                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('mendline migrations'))")
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtextextended('migrations', 0))")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 

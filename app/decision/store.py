@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
+from app.db.bulk import add_once
 from app.decision.decision import Decision
 from app.decision.tables import DecisionRow, PauseRow
 from app.foundation.errors import NotFound
@@ -11,19 +12,19 @@ from app.foundation.errors import NotFound
 
 def add(session: Session, decision: Decision) -> None:
     """Stores the decision; where its id is known already (a step that ran twice), the first stands."""
-    if session.get(DecisionRow, decision.id) is None:
-        session.add(
-            DecisionRow(
-                id=decision.id,
-                incident_id=decision.incident_id,
-                episode=decision.episode,
-                diagnosis_id=decision.diagnosis_id,
-                at=decision.at,
-                effect=decision.effect.value,
-                strategy=decision.strategy,
-                body=decision.model_dump_json(),
-            )
-        )
+    add_once(
+        session,
+        DecisionRow(
+            id=decision.id,
+            incident_id=decision.incident_id,
+            episode=decision.episode,
+            diagnosis_id=decision.diagnosis_id,
+            at=decision.at,
+            effect=decision.effect.value,
+            strategy=decision.strategy,
+            body=decision.model_dump_json(),
+        ),
+    )
 
 
 def find(session: Session, decision_id: str) -> Decision | None:

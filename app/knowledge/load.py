@@ -17,7 +17,7 @@ _CHUNK = 256
 def load_cases(database: Database, folder: Path) -> list[Case]:
     """Brings the shipped cases' rows up to date with `folder/cases` and returns every case in force."""
     shipped = list(read_cases(folder / "cases"))
-    with database.writing() as session:
+    with database.writing(alone="shipped cases") as session:
         changed = store.replace_shipped(session, shipped)
         found = store.cases(session)
     if changed:

@@ -6,6 +6,7 @@ import numpy as np
 from sqlalchemy import delete
 from sqlmodel import Session, col, func, select
 
+from app.db.bulk import insert_rows
 from app.foundation.ids import derived_id
 from app.knowledge.case import Case, Origin
 from app.knowledge.embed import Embedder, Matrix
@@ -85,5 +86,5 @@ def known_vectors(session: Session, keys: Sequence[str]) -> dict[str, Matrix]:
 
 def keep_vectors(session: Session, vectors: dict[str, Matrix]) -> None:
     """Keeps newly computed vectors."""
-    for key, vector in vectors.items():
-        session.merge(EmbeddingRow(key=key, vector=vector.astype(np.float32).tobytes()))
+    rows = [{"key": key, "vector": vector.astype(np.float32).tobytes()} for key, vector in vectors.items()]
+    insert_rows(session.connection(), EmbeddingRow.__table__, rows, new_only=True)  # type: ignore[attr-defined]

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from sqlmodel import Session, col, func, select
 
+from app.db.bulk import add_once
 from app.decision.decision import Attempt
 from app.decision.guarantee import Judged
 from app.decision.plan import Plan
@@ -54,12 +55,8 @@ class Remediation(Record):
 
 def begin(session: Session, remediation: Remediation) -> None:
     """Stores the beginning; beginning twice is once."""
-    if session.get(RemediationRow, remediation.id) is None:
-        session.add(
-            RemediationRow(
-                **remediation.model_dump(exclude={"plan"}), plan=remediation.plan.model_dump_json()
-            )
-        )
+    fields = remediation.model_dump(exclude={"plan"})
+    add_once(session, RemediationRow(**fields, plan=remediation.plan.model_dump_json()))
 
 
 def _remediation(row: RemediationRow) -> Remediation:
@@ -98,12 +95,8 @@ def note(
 ) -> None:
     """Appends to the journal; the same entry again (a step that ran twice) changes nothing."""
     entry_id = derived_id("jrn", remediation_id, kind, str(step), str(nth))
-    if session.get(JournalRow, entry_id) is None:
-        session.add(
-            JournalRow(
-                id=entry_id, remediation_id=remediation_id, kind=kind.value, step=step, at=at, body=body
-            )
-        )
+    row = JournalRow(id=entry_id, remediation_id=remediation_id, kind=kind.value, step=step, at=at, body=body)
+    add_once(session, row)
 
 
 def journal(session: Session, remediation_id: str, kind: Kind | None = None) -> list[Entry]:
@@ -117,8 +110,7 @@ def journal(session: Session, remediation_id: str, kind: Kind | None = None) -> 
 
 def end(session: Session, outcome: Outcome) -> None:
     """Stores how it ended; the first end stands."""
-    if session.get(OutcomeRow, outcome.remediation_id) is None:
-        session.add(OutcomeRow(**outcome.model_dump()))
+    add_once(session, OutcomeRow(**outcome.model_dump() | {"ended": outcome.ended.value}))
 
 
 def _outcome(row: OutcomeRow) -> Outcome:
