@@ -30,6 +30,9 @@ _REPAIRS = "repairs"
 _HELD_BACK = 2.0
 # Seconds that a start waits for the process that had its name before.
 _NAME_WITHIN = 15.0
+# The engine's connections. On SQLite more than two only wait for each other's locks, asleep; on Postgres
+# several workers share what the server allows.
+_CONNECTIONS = {True: 2, False: 10}
 _UNDER_WAY = ("PENDING", "ENQUEUED")
 
 
@@ -86,6 +89,7 @@ class Runner:
                 executor_id=settings.executor,
                 log_level="WARNING",
                 run_migrations=True,
+                sys_db_pool_size=_CONNECTIONS[database.is_sqlite],
             )
         )
         steps = DbosSteps(self._lane)

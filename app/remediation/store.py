@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from sqlalchemy import select as columns
 from sqlmodel import Session, col, func, select
 
 from app.db.bulk import add_once
@@ -133,23 +134,31 @@ def outcomes_of(session: Session, incident_id: str) -> list[Outcome]:
 
 def attempts(session: Session, now: datetime, back: timedelta = timedelta(hours=24)) -> tuple[Attempt, ...]:
     """The repairs begun in the last `back`, oldest first, but for escalations, which act on nothing."""
-    rows = session.exec(
-        select(RemediationRow, OutcomeRow.ended)
+    # Without the plans: there may be thousands, and a gate reads none.
+    rows = session.execute(
+        columns(
+            col(RemediationRow.id),
+            col(RemediationRow.incident_id),
+            col(RemediationRow.target),
+            col(RemediationRow.strategy),
+            col(RemediationRow.started_at),
+            col(OutcomeRow.ended),
+        )
         .outerjoin(OutcomeRow, col(OutcomeRow.remediation_id) == RemediationRow.id)
         .where(col(RemediationRow.started_at) > now - back)
-        .where(RemediationRow.strategy != "escalate_to_human")
+        .where(col(RemediationRow.strategy) != "escalate_to_human")
         .order_by(col(RemediationRow.started_at))
     ).all()
     return tuple(
         Attempt(
-            remediation_id=row.id,
-            incident_id=row.incident_id,
-            target=row.target,
-            strategy=row.strategy,
-            started_at=row.started_at,
+            remediation_id=id_,
+            incident_id=incident_id,
+            target=target,
+            strategy=strategy,
+            started_at=started_at,
             ended=ended,
         )
-        for row, ended in rows
+        for id_, incident_id, target, strategy, started_at, ended in rows
     )
 
 
