@@ -303,6 +303,10 @@ class Service:
             session_secret=session_secret(settings),
         )
 
+    def take_name(self) -> None:
+        """For who wants to know before the start; raises Invalid when another process does this one's work."""
+        self._runner.take_name()
+
     def start(self) -> None:
         """Starts the engine; the models load beside it."""
         self._runner.start()

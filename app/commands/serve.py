@@ -58,9 +58,10 @@ def serve(
     address = f"http://{listener.getsockname()[0]}:{listener.getsockname()[1]}"
     if first_key:
         _print_first_key(store, address)
+    service = Service(store)
+    service.take_name()
     console.print(f"Mendline {__version__} serves on [bold]{address}[/] (Ctrl-C stops it)")
     sys.stdout.flush()
-    service = Service(store)
     config = uvicorn.Config(
         create_app(service),
         loop="uvloop",
@@ -81,17 +82,18 @@ def worker(
     name: Annotated[str, typer.Argument(help="A name of its own, which it keeps over restarts.")],
 ) -> None:
     """Diagnose and repair beside `serve`, without listening, until Ctrl-C; needs Postgres."""
-    from app.wiring import Service, open_store
+    from app.wiring import Service, database_url, open_store
 
+    if not 1 <= len(name) <= 200:
+        raise Invalid("a worker's name has 1 to 200 characters")
     given = read_settings()
     settings = given.model_copy(
         update={"pipeline": given.pipeline.model_validate({**given.pipeline.model_dump(), "executor": name})}
     )
-    logging.configure(json=settings.log.json_lines and not sys.stderr.isatty(), level=settings.log.level)
-    store = open_store(settings)
-    if store.database.is_sqlite:
+    if database_url(settings).startswith("sqlite"):
         raise Invalid("on SQLite one process does all the work; several need Postgres (MENDLINE_DB__URL)")
-    service = Service(store)
+    logging.configure(json=settings.log.json_lines and not sys.stderr.isatty(), level=settings.log.level)
+    service = Service(open_store(settings))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

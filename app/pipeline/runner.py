@@ -28,7 +28,7 @@ WORKFLOW_VERSION = "1"
 _REPAIRS = "repairs"
 # Seconds that each diagnosis waits while events pour in: a flood that lasts must not end the diagnosing.
 _HELD_BACK = 2.0
-# Seconds that a start waits for the process that had its name before.
+# Seconds that a start waits until Postgres has noticed that the process which had its name is gone.
 _NAME_WITHIN = 15.0
 # The engine's connections. On SQLite more than two only wait for each other's locks, asleep; on Postgres
 # several workers share what the server allows.
@@ -109,11 +109,8 @@ class Runner:
         self._heal, self._answered, self._repair = heal_workflow, answered_workflow, repair_workflow
 
     def start(self) -> None:
-        """Takes its name, launches the engine (which resumes what was under way), the starter and the sweeps.
-
-        Raises Invalid when another process goes by the same name: both would resume the same work.
-        """
-        self._take_name()
+        """Takes its name, launches the engine (which resumes what was under way), the starter and the sweeps."""
+        self.take_name()
         DBOS.launch()
         DBOS.register_queue(
             _REPAIRS,
@@ -205,8 +202,9 @@ class Runner:
 
     # --- several workers ------------------------------------------------------------------
 
-    def _take_name(self) -> None:
-        ends = time.monotonic() + _NAME_WITHIN
+    def take_name(self) -> None:
+        """Raises Invalid when another process goes by the same name: both would resume the same work."""
+        ends = time.monotonic() + (0 if self._names is None else _NAME_WITHIN)
         while not self._has_name():
             if time.monotonic() > ends:
                 raise Invalid(
