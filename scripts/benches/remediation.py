@@ -53,10 +53,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             with postgres() as url:
                 found[f"postgres_{workers}"] = _repairs(options, url, workers)
     if options.approvals:
-        found["restart"] = {"approvals": options.approvals} | {
-            name: _restart(options.prepared, count)
-            for name, count in (("waiting", options.approvals), ("none", 0))
-        }
+        found["restart"] = _restart(options.prepared, options.approvals)
     return found
 
 
@@ -202,30 +199,35 @@ def _first_acts(database: Any, host: str, port: int, title: str) -> list[float]:
     return [asked[key]["first"] - decided for key, decided in _keys(database, title).items()]
 
 
-def _restart(prepared: Path | None, approvals: int) -> dict[str, float]:
-    """Seconds from the command until each answer is 200; it has run in this folder before."""
+def _restart(prepared: Path | None, approvals: int) -> dict[str, Any]:
+    """The whole service, started again: with nothing that waits, and with `approvals` that do."""
     with data_folder(prepared) as folder:
         with server(folder):
             pass  # it learns, where nothing was prepared
-        if approvals:
-            make_incidents(folder, approvals, first=0, handled=True)
-            _ask_all(folder)
         key = new_key(folder, "approver")
-        (folder / "server.log").unlink()
-        began = time.perf_counter()
-        running = serving(folder)
-        found: dict[str, float] = {}
-        try:
-            for name, answers in (
-                ("healthz_s", lambda: running.answers("/healthz")),
-                ("approvals_s", lambda: _waiting(running, key) == min(approvals, 100)),
-                ("readyz_s", lambda: running.answers("/readyz")),
-            ):
-                until(answers, START_WITHIN, name, every=0.02)
-                found[name] = round(time.perf_counter() - began, 2)
-        finally:
-            running.stop()
-        return found
+        none = _start(folder, key, 0)
+        make_incidents(folder, approvals, first=0, handled=True)
+        _ask_all(folder)
+        return {"approvals": approvals, "none": none, "waiting": _start(folder, key, approvals)}
+
+
+def _start(folder: Path, key: str, approvals: int) -> dict[str, float]:
+    """Seconds from the command until each answer is 200."""
+    (folder / "server.log").unlink()
+    began = time.perf_counter()
+    running = serving(folder)
+    found: dict[str, float] = {}
+    try:
+        for name, answers in (
+            ("healthz_s", lambda: running.answers("/healthz")),
+            ("approvals_s", lambda: _waiting(running, key) == min(approvals, 100)),
+            ("readyz_s", lambda: running.answers("/readyz")),
+        ):
+            until(answers, START_WITHIN, name, every=0.02)
+            found[name] = round(time.perf_counter() - began, 2)
+    finally:
+        running.stop()
+    return found
 
 
 def _waiting(running: Running, key: str) -> int:
