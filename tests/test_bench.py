@@ -66,6 +66,21 @@ def test_ingest_loses_nothing_that_it_acknowledged(knowledge: Path) -> None:
     assert 0 < found["single"]["stored"]["incidents"] <= found["stored_after_kill"]["incidents"] <= 6_000
 
 
+@pytest.mark.server
+def test_remediation_loses_and_doubles_nothing(knowledge: Path) -> None:
+    found = bench(
+        knowledge, "remediation", "--on", "sqlite", "--incidents", "12", "--idle", "2", "--approvals", "30"
+    )
+    ran = found["sqlite"]
+    assert (ran["lost"], ran["doubled"]) == (0, 0)
+    assert ran["repairs_per_second"] > 0
+    acts = ran["decision_to_first_act_ms"]
+    assert (acts["idle"]["n"], acts["all_at_once"]["n"]) == (2, 12)
+    assert 0 < acts["idle"]["p50"] <= acts["idle"]["p99"]
+    for restarted in (found["restart"]["waiting"], found["restart"]["none"]):
+        assert 0 < restarted["healthz_s"] <= restarted["approvals_s"] <= restarted["readyz_s"]
+
+
 def test_every_bench_says_what_it_is_for() -> None:
     said = subprocess.run(
         [sys.executable, str(BENCH), "--help"], capture_output=True, text=True, timeout=60, check=True

@@ -1,9 +1,11 @@
-"""serve, setup, key, doctor: running the service."""
+"""serve, worker, setup, key, doctor: running the service."""
 
 import contextlib
 import importlib.metadata
 import platform
+import signal
 import sys
+import threading
 from typing import Annotated
 
 import typer
@@ -22,6 +24,7 @@ key_app = typer.Typer(help="API keys.", no_args_is_help=True)
 
 def install(app: typer.Typer) -> None:
     app.command()(serve)
+    app.command()(worker)
     app.command()(setup)
     app.command()(doctor)
     app.command()(version)
@@ -55,9 +58,10 @@ def serve(
     address = f"http://{listener.getsockname()[0]}:{listener.getsockname()[1]}"
     if first_key:
         _print_first_key(store, address)
+    service = Service(store)
+    service.take_name()
     console.print(f"Mendline {__version__} serves on [bold]{address}[/] (Ctrl-C stops it)")
     sys.stdout.flush()
-    service = Service(store)
     config = uvicorn.Config(
         create_app(service),
         loop="uvloop",
@@ -68,9 +72,36 @@ def serve(
         timeout_graceful_shutdown=5,
         backlog=1024,
     )
-    # uvicorn stops in order and then raises the signal again; by then Ctrl-C did what it was for.
+    # uvicorn stops in order and then raises the signal again; by then it did what it was for.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def worker(
+    name: Annotated[str, typer.Argument(help="A name of its own, which it keeps over restarts.")],
+) -> None:
+    """Diagnose and repair beside `serve`, without listening, until Ctrl-C; needs Postgres."""
+    from app.wiring import Service, database_url, open_store
+
+    if not 1 <= len(name) <= 200:
+        raise Invalid("a worker's name has 1 to 200 characters")
+    given = read_settings()
+    settings = given.model_copy(
+        update={"pipeline": given.pipeline.model_validate({**given.pipeline.model_dump(), "executor": name})}
+    )
+    if database_url(settings).startswith("sqlite"):
+        raise Invalid("on SQLite one process does all the work; several need Postgres (MENDLINE_DB__URL)")
+    logging.configure(json=settings.log.json_lines and not sys.stderr.isatty(), level=settings.log.level)
+    service = Service(open_store(settings))
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    service.start()
+    console.print(f"Mendline {__version__} works as [bold]{name}[/] (Ctrl-C stops it)")
+    sys.stdout.flush()
+    stop.wait()
+    service.close()
 
 
 def _print_first_key(store: "Store", address: str) -> None:  # type: ignore[name-defined] # noqa: F821

@@ -8,7 +8,7 @@ database: that shows against a head that was noted elsewhere. (Hash chain: Haber
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -59,20 +59,28 @@ def _chain(session: Session, _: Any) -> None:
     written = (*session.new, *(row for row in session.dirty if session.is_modified(row)))
     noted = [(row, _digest(row, _fields(row))) for row in written if _audited(type(row))]
     noted += [(row, "") for row in session.deleted if _audited(type(row))]
-    if not noted:
-        return
+    if noted:
+        _append(session, noted)
+
+
+def inserted(session: Session, row: SQLModel) -> None:
+    """Chains a row that was inserted by a statement of its own."""
+    if isinstance(session, AuditedSession) and _audited(type(row)):
+        _append(session, [(row, _digest(row, _fields(row)))])
+
+
+def _append(session: Session, noted: Sequence[tuple[object, str]]) -> None:
     connection = session.connection()
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     head = _head(connection)
     entries = []
     for row, digest in noted:
-        kind, ref = type(row).__tablename__, _ref(row)
         seq = head.seq + 1
         entry = {
             "seq": seq,
-            "kind": kind,
-            "ref": ref,
+            "kind": str(type(row).__tablename__),  # type: ignore[attr-defined]
+            "ref": _ref(row),
             "fields": _fields(row),
             "digest": digest,
             "before": head.hash,

@@ -8,6 +8,7 @@ from datetime import datetime
 import orjson
 from sqlmodel import Session, col, func, select
 
+from app.db.bulk import add_once
 from app.decision.decision import Decision, Situation
 from app.decision.mode import Mode, ModeSetting
 from app.decision.tables import DecisionRow, ModeRow, PauseRow
@@ -31,20 +32,20 @@ def add(session: Session, decision: Decision, situation: Situation | None = None
 
     With the `situation` that it was made in, it can be made again.
     """
-    if session.get(DecisionRow, decision.id) is None:
-        session.add(
-            DecisionRow(
-                id=decision.id,
-                incident_id=decision.incident_id,
-                episode=decision.episode,
-                diagnosis_id=decision.diagnosis_id,
-                at=decision.at,
-                effect=decision.effect.value,
-                strategy=decision.strategy,
-                body=decision.model_dump_json(),
-                situation=None if situation is None else _packed(situation),
-            )
-        )
+    add_once(
+        session,
+        DecisionRow(
+            id=decision.id,
+            incident_id=decision.incident_id,
+            episode=decision.episode,
+            diagnosis_id=decision.diagnosis_id,
+            at=decision.at,
+            effect=decision.effect.value,
+            strategy=decision.strategy,
+            body=decision.model_dump_json(),
+            situation=None if situation is None else _packed(situation),
+        ),
+    )
 
 
 def _packed(situation: Situation) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sqlmodel import Session, col, select
 
+from app.db.bulk import add_once
 from app.diagnosis.diagnosis import Diagnosis
 from app.diagnosis.tables import DiagnosisRow
 from app.foundation.errors import NotFound
@@ -11,18 +12,18 @@ from app.foundation.errors import NotFound
 
 def add(session: Session, diagnosis: Diagnosis) -> None:
     """Stores a diagnosis; the same id again is the same diagnosis (a step that ran twice)."""
-    if session.get(DiagnosisRow, diagnosis.id) is None:
-        session.add(
-            DiagnosisRow(
-                id=diagnosis.id,
-                incident_id=diagnosis.incident_id,
-                episode=diagnosis.episode,
-                at=diagnosis.at,
-                type=diagnosis.type,
-                confidence=diagnosis.confidence,
-                body=diagnosis.model_dump_json(),
-            )
-        )
+    add_once(
+        session,
+        DiagnosisRow(
+            id=diagnosis.id,
+            incident_id=diagnosis.incident_id,
+            episode=diagnosis.episode,
+            at=diagnosis.at,
+            type=diagnosis.type,
+            confidence=diagnosis.confidence,
+            body=diagnosis.model_dump_json(),
+        ),
+    )
 
 
 def get(session: Session, diagnosis_id: str) -> Diagnosis:

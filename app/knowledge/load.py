@@ -23,7 +23,7 @@ Told = Callable[[int, int], None]
 def load_shipped(database: Database, folder: Path) -> list[Case]:
     """Brings the shipped cases' rows up to date with `folder/cases` and returns these cases."""
     shipped = list(read_cases(folder / "cases"))
-    with database.writing() as session:
+    with database.writing(alone="shipped cases") as session:
         changed = store.replace_shipped(session, shipped)
     if changed:
         log(__name__).info("knowledge.cases_changed", rows=changed)

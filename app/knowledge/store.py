@@ -7,7 +7,7 @@ import numpy as np
 from sqlalchemy import update
 from sqlmodel import Session, col, func, select
 
-from app.db.bulk import chunks, marks
+from app.db.bulk import chunks, insert_rows, marks
 from app.db.engine import from_micros
 from app.foundation.ids import derived_id
 from app.knowledge.case import Case, Origin
@@ -134,5 +134,5 @@ def known_vectors(session: Session, keys: Sequence[str]) -> dict[str, Matrix]:
 
 def keep_vectors(session: Session, vectors: dict[str, Matrix]) -> None:
     """Keeps newly computed vectors."""
-    for key, vector in vectors.items():
-        session.merge(EmbeddingRow(key=key, vector=vector.astype(np.float32).tobytes()))
+    rows = [{"key": key, "vector": vector.astype(np.float32).tobytes()} for key, vector in vectors.items()]
+    insert_rows(session.connection(), EmbeddingRow.__table__, rows, new_only=True)  # type: ignore[attr-defined]

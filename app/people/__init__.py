@@ -6,6 +6,7 @@ Words:     a *channel* is one such address. It is as good as a password: it is n
 Kinds:     escalated, waiting (with the way to the question), verified, undone, stopped.
 Rules:     telling somebody never delays or fails a repair; a failure is recorded and tried
            again with growing pauses, four times in all. A slow channel holds up nothing.
+           Stopping waits a little for what is queued.
 Add a channel: one method beside `_post`, its address in `settings.py`, a test against a real server.
 Tests:     `tests/people`.
 """

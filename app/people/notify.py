@@ -1,7 +1,17 @@
 """Notify: tells people, through every channel that is set up."""
 
+import threading
+from concurrent.futures import Future, wait
+
 import httpx
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_after_attempt,
+    stop_when_event_set,
+    wait_exponential,
+)
 
 from app.foundation.lanes import Lane
 from app.foundation.logging import log
@@ -25,6 +35,8 @@ class Notify:
     def __init__(self, settings: PeopleSettings) -> None:
         self._settings = settings
         self._lane = Lane("notify", 2)
+        self._leaving: set[Future[None]] = set()
+        self._closed = threading.Event()
 
     def notify(self, message: Message) -> None:
         """Queues the message for every channel; returns at once."""
@@ -36,12 +48,15 @@ class Notify:
             "people.told", kind=message.kind, incident_id=message.incident_id, says=message.text[:300]
         )
         for address in self._settings.webhooks:
-            self._lane.submit(self._post, address, message)
+            leaving = self._lane.submit(self._post, address, message)
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
 
     def _post(self, address: str, message: Message) -> None:
         try:
             for attempt in Retrying(
-                stop=stop_after_attempt(4),
+                stop=stop_after_attempt(4) | stop_when_event_set(self._closed),
+                sleep=sleep_using_event(self._closed),
                 wait=wait_exponential(multiplier=0.5, max=10),
                 retry=retry_if_exception_type(httpx.HTTPError),
                 reraise=True,
@@ -65,5 +80,7 @@ class Notify:
             )
 
     def close(self) -> None:
-        """Lets messages under way finish."""
+        """Lets what is queued leave, within the time that the settings give; then nothing is tried again."""
+        wait(self._leaving.copy(), timeout=self._settings.drain)
+        self._closed.set()
         self._lane.close()

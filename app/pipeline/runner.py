@@ -1,15 +1,19 @@
 """The runner: workflows on DBOS. The one file that knows it."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import IO, Any, TypeVar
 
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID, WorkflowHandle
 
 from app.db.engine import Database
+from app.db.names import Names, lock_file
 from app.decision.decision import Effect
+from app.foundation.errors import Invalid
 from app.foundation.lanes import Lane
 from app.foundation.logging import log
 from app.incidents import store as incidents
@@ -24,6 +28,12 @@ WORKFLOW_VERSION = "1"
 _REPAIRS = "repairs"
 # Seconds that each diagnosis waits while events pour in: a flood that lasts must not end the diagnosing.
 _HELD_BACK = 2.0
+# Seconds that a start waits until Postgres has noticed that the process which had its name is gone.
+_NAME_WITHIN = 15.0
+# The engine's connections. On SQLite more than two only wait for each other's locks, asleep; on Postgres
+# several workers share what the server allows.
+_CONNECTIONS = {True: 2, False: 10}
+_UNDER_WAY = ("PENDING", "ENQUEUED")
 
 
 class DbosSteps:
@@ -45,8 +55,9 @@ class DbosSteps:
 class Runner:
     """Starts workflows, sweeps for what a crash or the command line left.
 
-    One per process, because DBOS is. `pressure` says whether ingestion is so busy that
-    diagnosing should hold back.
+    One per process, because DBOS is. On Postgres several processes share the work: DBOS
+    gives each queued repair to one of them, and of those that start one workflow, one runs it.
+    `pressure` says whether ingestion is so busy that diagnosing should hold back.
     """
 
     def __init__(
@@ -65,6 +76,11 @@ class Runner:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
+        # What another worker diagnoses; and since when the names of others have been nobody's.
+        self._elsewhere: set[tuple[str, int]] = set()
+        self._nobodys: dict[str, float] = {}
+        self._names = None if database.is_sqlite else Names(database.url)
+        self._lock: IO[bytes] | None = None
         DBOS(
             config=DBOSConfig(
                 name="mendline",
@@ -73,6 +89,7 @@ class Runner:
                 executor_id=settings.executor,
                 log_level="WARNING",
                 run_migrations=True,
+                sys_db_pool_size=_CONNECTIONS[database.is_sqlite],
             )
         )
         steps = DbosSteps(self._lane)
@@ -92,7 +109,8 @@ class Runner:
         self._heal, self._answered, self._repair = heal_workflow, answered_workflow, repair_workflow
 
     def start(self) -> None:
-        """Launches the engine (which resumes what was under way), the starter and the sweep."""
+        """Takes its name, launches the engine (which resumes what was under way), the starter and the sweeps."""
+        self.take_name()
         DBOS.launch()
         DBOS.register_queue(
             _REPAIRS,
@@ -100,7 +118,8 @@ class Runner:
             polling_interval_sec=self._settings.poll_seconds,
             on_conflict="always_update",
         )
-        for target in (self._start_incidents, self._sweep):
+        workers = () if self._names is None else (self._watch,)
+        for target in (self._start_incidents, self._sweep, *workers):
             thread = threading.Thread(target=target, name=target.__name__.strip("_"), daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -113,6 +132,10 @@ class Runner:
             thread.join(timeout=10)
         DBOS.destroy()
         self._lane.close()
+        if self._names is not None:
+            self._names.close()
+        if self._lock is not None:
+            self._lock.close()
 
     def opened(self, incident_ids: Sequence[str]) -> None:
         """Incidents were opened or reopened: wakes the starter, which finds them in the database."""
@@ -140,10 +163,13 @@ class Runner:
 
     def _unhandled(self) -> list[tuple[str, int]]:
         """The newest, which must not wait behind what a flood left, and the oldest, which must not wait for ever."""
+        limit = self._settings.workers + len(self._elsewhere)
         with self._database.reading() as session:
-            newest = incidents.unhandled(session, self._settings.workers, newest=True)
-            oldest = incidents.unhandled(session, self._settings.workers)
-        return list(dict.fromkeys([*newest, *oldest]))
+            newest = incidents.unhandled(session, limit, newest=True)
+            oldest = incidents.unhandled(session, limit)
+        found = dict.fromkeys([*newest, *oldest])
+        self._elsewhere &= found.keys()
+        return [which for which in found if which not in self._elsewhere]
 
     def _heal_one(self, which: tuple[str, int]) -> None:
         incident_id, episode = which
@@ -156,6 +182,11 @@ class Runner:
         try:
             with SetWorkflowID(f"heal:{incident_id}:{episode}"):
                 handle: WorkflowHandle[Any] = DBOS.start_workflow(self._heal, incident_id, episode)
+            if self._names is not None:
+                begun = handle.get_status()
+                if begun.executor_id != self._settings.executor and begun.status in _UNDER_WAY:
+                    self._elsewhere.add(which)
+                    return
             handle.get_result()
         except Exception as error:
             log(__name__).error("incident.not_healed", incident_id=incident_id, exc_info=error)
@@ -168,3 +199,61 @@ class Runner:
                     self.answer(approval_id)
             except Exception as error:
                 log(__name__).error("sweep.failed", exc_info=error)
+
+    # --- several workers ------------------------------------------------------------------
+
+    def take_name(self) -> None:
+        """Raises Invalid when another process goes by the same name: both would resume the same work."""
+        ends = time.monotonic() + (0 if self._names is None else _NAME_WITHIN)
+        while not self._has_name():
+            if time.monotonic() > ends:
+                raise Invalid(
+                    f"another process works as {self._settings.executor!r} on the same database; "
+                    "on Postgres give each a name of its own (MENDLINE_PIPELINE__EXECUTOR), "
+                    "on SQLite there can be one"
+                )
+            time.sleep(0.1)
+
+    def _has_name(self) -> bool:
+        if self._names is not None:
+            return self._names.take(self._settings.executor)
+        if self._lock is None:
+            self._lock = lock_file(Path(f"{self._database.engine.url.database}.lock"))
+        return self._lock is not None
+
+    def _watch(self) -> None:
+        """Keeps the name, and takes over what was under way in workers that did not come back."""
+        assert self._names is not None
+        within = self._settings.take_over_seconds
+        held = looked = time.monotonic()
+        while not self._stop.wait(min(1.0, within / 5)):
+            now = time.monotonic()
+            if self._names.take(self._settings.executor):
+                held = now
+            elif now - held > within:
+                # Others may have taken over by now. A second pair of hands on a target is worse than none.
+                log(__name__).critical("worker.lost_its_name", executor=self._settings.executor)
+                os._exit(70)
+            if now - looked > within / 4:
+                looked = now
+                try:
+                    self._take_over(now)
+                except Exception as error:
+                    log(__name__).error("take_over.failed", exc_info=error)
+
+    def _take_over(self, now: float) -> None:
+        assert self._names is not None
+        pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+        others = {workflow.executor_id for workflow in pending} - {self._settings.executor, None}
+        self._nobodys = {name: since for name, since in self._nobodys.items() if name in others}
+        for name in others:
+            if name is None or not self._names.take(name):
+                self._nobodys.pop(str(name), None)
+                continue
+            try:
+                if now - self._nobodys.setdefault(name, now) > self._settings.take_over_seconds:
+                    # Not `resume_workflow`: this one leaves alone what a living worker has taken meanwhile.
+                    taken = DBOS._recover_pending_workflows([name])
+                    log(__name__).warning("worker.taken_over", executor=name, workflows=len(taken))
+            finally:
+                self._names.give_back(name)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, func, select
 
+from app.db.bulk import add_once
 from app.foundation.errors import Conflict, NotFound
 from app.foundation.ids import derived_id
 from app.foundation.record import Record
@@ -80,18 +81,18 @@ def ask(
 ) -> str:
     """Stores the question to so many people and returns its id; asking twice for one decision is once."""
     approval_id = derived_id("apr", decision_id)
-    if session.get(ApprovalRow, approval_id) is None:
-        session.add(
-            ApprovalRow(
-                id=approval_id,
-                incident_id=incident_id,
-                decision_id=decision_id,
-                plan_hash=plan_hash,
-                asked_at=at,
-                expires_at=at + within,
-                people=people,
-            )
-        )
+    add_once(
+        session,
+        ApprovalRow(
+            id=approval_id,
+            incident_id=incident_id,
+            decision_id=decision_id,
+            plan_hash=plan_hash,
+            asked_at=at,
+            expires_at=at + within,
+            people=people,
+        ),
+    )
     return approval_id
 
 

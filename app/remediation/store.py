@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
+from sqlalchemy import select as columns
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, func, or_, select
 
+from app.db.bulk import add_once
 from app.decision.decision import Attempt
 from app.decision.guarantee import Judged
 from app.decision.plan import Plan
@@ -56,12 +59,8 @@ class Remediation(Record):
 
 def begin(session: Session, remediation: Remediation) -> None:
     """Stores the beginning; beginning twice is once."""
-    if session.get(RemediationRow, remediation.id) is None:
-        session.add(
-            RemediationRow(
-                **remediation.model_dump(exclude={"plan"}), plan=remediation.plan.model_dump_json()
-            )
-        )
+    fields = remediation.model_dump(exclude={"plan"})
+    add_once(session, RemediationRow(**fields, plan=remediation.plan.model_dump_json()))
 
 
 def _remediation(row: RemediationRow) -> Remediation:
@@ -101,12 +100,8 @@ def note(
 ) -> None:
     """Appends to the journal; the same entry again (a step that ran twice) changes nothing."""
     entry_id = derived_id("jrn", remediation_id, kind, str(step), str(nth))
-    if session.get(JournalRow, entry_id) is None:
-        session.add(
-            JournalRow(
-                id=entry_id, remediation_id=remediation_id, kind=kind.value, step=step, at=at, body=body
-            )
-        )
+    row = JournalRow(id=entry_id, remediation_id=remediation_id, kind=kind.value, step=step, at=at, body=body)
+    add_once(session, row)
 
 
 def journal(session: Session, remediation_id: str, kind: Kind | None = None) -> list[Entry]:
@@ -143,8 +138,7 @@ def claims(session: Session) -> dict[str, str]:
 
 def end(session: Session, outcome: Outcome) -> None:
     """Stores how it ended and lets go of its target; the first end stands."""
-    if session.get(OutcomeRow, outcome.remediation_id) is None:
-        session.add(OutcomeRow(**outcome.model_dump()))
+    add_once(session, OutcomeRow(**outcome.model_dump() | {"ended": outcome.ended.value}))
     held = select(ClaimRow).where(ClaimRow.remediation_id == outcome.remediation_id)
     for row in session.exec(held).all():
         session.delete(row)
@@ -173,8 +167,8 @@ def attempts(session: Session, now: datetime, back: timedelta = timedelta(hours=
 
     But for escalations, which act on nothing. What was begun after `now` counts: a clock may jump back.
     """
-    rows = session.exec(
-        select(RemediationRow, OutcomeRow)
+    rows = session.execute(
+        _attempts()
         .outerjoin(OutcomeRow, col(OutcomeRow.remediation_id) == RemediationRow.id)
         .where(
             or_(
@@ -182,34 +176,35 @@ def attempts(session: Session, now: datetime, back: timedelta = timedelta(hours=
                 col(RemediationRow.id).in_(select(ClaimRow.remediation_id)),
             )
         )
-        .where(RemediationRow.strategy != ESCALATE)
+        .where(col(RemediationRow.strategy) != ESCALATE)
         .order_by(col(RemediationRow.started_at))
     ).all()
-    return tuple(_attempt(begun, ended) for begun, ended in rows)
+    return tuple(Attempt(**row._mapping) for row in rows)
 
 
 def trials(session: Session, strategy: str, most: int = 50) -> tuple[Attempt, ...]:
     """The newest repairs with this strategy that were carried through, the oldest of them first."""
-    rows = session.exec(
-        select(RemediationRow, OutcomeRow)
+    rows = session.execute(
+        _attempts()
         .join(OutcomeRow, col(OutcomeRow.remediation_id) == RemediationRow.id)
-        .where(OutcomeRow.strategy == strategy)
+        .where(col(OutcomeRow.strategy) == strategy)
         .where(col(OutcomeRow.ended).in_([ended.value for ended in _TRIALS]))
         .order_by(col(OutcomeRow.at).desc())
         .limit(most)
     ).all()
-    return tuple(_attempt(begun, ended) for begun, ended in reversed(rows))
+    return tuple(Attempt(**row._mapping) for row in reversed(rows))
 
 
-def _attempt(begun: RemediationRow, ended: OutcomeRow | None) -> Attempt:
-    return Attempt(
-        remediation_id=begun.id,
-        incident_id=begun.incident_id,
-        target=begun.target,
-        strategy=begun.strategy,
-        started_at=begun.started_at,
-        ended=ended.ended if ended else None,
-        ended_at=ended.at if ended else None,
+def _attempts() -> Any:
+    """Without the plans: there may be thousands, and a gate reads none."""
+    return columns(
+        col(RemediationRow.id).label("remediation_id"),
+        col(RemediationRow.incident_id),
+        col(RemediationRow.target),
+        col(RemediationRow.strategy),
+        col(RemediationRow.started_at),
+        col(OutcomeRow.ended),
+        col(OutcomeRow.at).label("ended_at"),
     )
 
 

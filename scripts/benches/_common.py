@@ -100,6 +100,12 @@ class Running:
 
         return until(printed, 60, "an address")
 
+    def says(self, word: str) -> bool:
+        """Whether it has printed that."""
+        if self.process.poll() is not None:
+            sys.exit(f"bench: it ended:\n{self._log.read_text()[-2000:]}")
+        return word in self._log.read_text()
+
     def answers(self, path: str) -> bool:
         """Whether a probe says 200."""
         host, port = self.address()

@@ -34,6 +34,11 @@ class TestRefused:
             (("correct", "inc_gone", "no_such_type"), "there is no type 'no_such_type'"),
             (("key", "revoke", "nobody"), "there is no key named 'nobody'"),
             (("key", "create", "", "--role", "admin"), "a key's name has 1 to 100 characters"),
+            (("worker", ""), "a worker's name has 1 to 200 characters"),
+            (
+                ("worker", "one"),
+                "on SQLite one process does all the work; several need Postgres (MENDLINE_DB__URL)",
+            ),
             (("diagnose", "  "), "the message is empty"),
             (("eval", "run", "gone.jsonl"), "there is no file gone.jsonl"),
         ],

@@ -33,6 +33,21 @@ def test_ctrl_c_stops_it_in_order(tmp_path: Path, lone: Mendline) -> None:
         site.end()
 
 
+def test_a_supervisor_stops_it_in_order(lone: Mendline) -> None:
+    lone.start()
+    lone.api.report("something odd")
+    assert lone.stop(signal.SIGTERM) == 0
+    assert "Traceback" not in lone.log
+
+
+def test_a_second_one_on_the_same_folder_is_refused(site: Mendline) -> None:
+    """Both would resume the same repairs."""
+    done = site.cli("serve", "--port", "0")
+    assert done.code == 1
+    assert "\nmendline: another process works as 'local' on the same database" in done.err, done.err
+    assert site.api.get("/incidents")
+
+
 def test_the_probes_need_no_key(site: Mendline) -> None:
     with httpx.Client(base_url=site.url, trust_env=False) as anybody:
         assert anybody.get("/healthz").json()["status"] == "ok"

@@ -66,8 +66,8 @@ def logs() -> Iterator[list[Any]]:
         yield found
 
 
-def notify(*webhooks: str, url: str = "", timeout: float = 5) -> Notify:
-    return Notify(PeopleSettings(webhooks=webhooks, url=url, timeout=timeout))
+def notify(*webhooks: str, url: str = "", timeout: float = 5, drain: float = 30) -> Notify:
+    return Notify(PeopleSettings(webhooks=webhooks, url=url, timeout=timeout, drain=drain))
 
 
 def tell(notifier: Notify, message: Message = MESSAGE) -> None:
@@ -150,3 +150,24 @@ class TestBlocking:
         assert time.monotonic() - began < 15
         assert channel.tried == 4
         assert logs[-1]["event"] == "people.not_told"
+
+
+class TestClosing:
+    def test_what_is_queued_leaves_first(self, channel: Channel) -> None:
+        notifier = notify(channel.url)
+        for _ in range(20):
+            notifier.notify(MESSAGE)
+        notifier.close()
+        assert len(channel.got) == 20
+
+    def test_for_a_bounded_time(self, channel: Channel, logs: list[Any]) -> None:
+        """Two are under way and end with their own time-out; nothing is tried again, the others are dropped."""
+        channel.open.clear()
+        notifier = notify(channel.url, timeout=0.3, drain=0.1)
+        for _ in range(20):
+            notifier.notify(MESSAGE)
+        began = time.monotonic()
+        notifier.close()
+        assert time.monotonic() - began < 5
+        assert channel.tried == 2
+        assert channel.got == []

@@ -67,6 +67,15 @@ class TestPlan:
         _, plan = make(tries=tries, clear_cache=f"{service.url}/cache")
         assert [step.does["act"] for step in plan.steps] == acts
 
+    def test_how_long_it_may_take_and_must_hold_is_the_owners_to_say(
+        self, service: Service, tmp_path: Path
+    ) -> None:
+        targets = register(tmp_path, service.connection, name="web")
+        subject = Subject(incident_id="inc_1", type="service_unavailable", target=only(targets))
+        plan = RecoverService(targets).plan(subject, RecoverParams(within=90, settle=20))
+        assert isinstance(plan, Plan)
+        assert (plan.within, plan.settle) == (90, 20)
+
     def test_a_healthy_service_is_left_alone(self, make: Make, service: Service) -> None:
         service.start()
         _, plan = make()

@@ -39,9 +39,14 @@ from app.systems.targets import Targets
 
 
 class RecoverParams(Record):
-    """At most `tries` steps; the last one is the restart."""
+    """At most `tries` steps; the last one is the restart.
+
+    `within`: seconds that the health check gets to hold after each; `settle`: seconds that it must then hold.
+    """
 
     tries: int = Field(3, ge=1, le=3)
+    within: float = Field(30, ge=0, le=3600)
+    settle: float = Field(5, ge=0, le=3600)
 
 
 class RecoverService:
@@ -91,8 +96,8 @@ class RecoverService:
             risk=self.risk,
             verify=f"the health address of {name} answers 2xx",
             undo="a restart needs none; if it does not come back, it is started once more",
-            within=30,
-            settle=5,
+            within=params.within,
+            settle=params.settle,
         )
 
     def snapshot(self, plan: Plan, keep: Path) -> Snapshot:
