@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from app.commands import audit, demo, diagnosis, incidents, operate, serve
+from app.commands import audit, demo, diagnosis, incidents, operate, serve, targets
 from app.foundation.errors import MendlineError, Unavailable
 
 app = typer.Typer(
@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (serve, diagnosis, incidents, operate, audit, demo):
+for module in (serve, diagnosis, incidents, operate, targets, audit, demo):
     module.install(app)
 
 

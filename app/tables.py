@@ -9,6 +9,7 @@ import app.incidents.tables
 import app.knowledge.tables
 import app.learning.tables
 import app.remediation.tables
+import app.systems.tables
 import app.web.tables  # noqa: F401
 
 metadata = SQLModel.metadata

@@ -133,7 +133,7 @@ def open_store(settings: Settings, clock: Clock | None = None) -> Store:
     """Opens and migrates the database, reads the taxonomy. Makes the data folder, for its owner alone."""
     database = _open_database(settings)
     folder = settings.knowledge.folder or knowledge_folder()
-    targets = Targets(settings.systems.targets_file or settings.data_dir / "targets.yaml")
+    targets = Targets(settings.systems.targets_file or settings.data_dir / "targets.yaml", database)
     return Store(
         settings=settings,
         clock=clock or SystemClock(),
@@ -289,6 +289,7 @@ class Service:
             taxonomy=store.taxonomy,
             strategies=store.strategies,
             targets=store.targets,
+            programs=settings.systems.commands,
             runbooks=store.runbooks,
             readiness=self.readiness,
             answered=self._runner.answer,

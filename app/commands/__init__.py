@@ -3,7 +3,8 @@
 serve      run it: serve, setup, doctor, key, version
 diagnosis  ask it: diagnose, eval, knowledge, runbook
 incidents  watch it: incidents, explain, approvals, approve, deny, correct, move
-operate    steer it: pause, resume, strategy, target
+operate    steer it: pause, resume, strategy
+targets    say what may be acted on: target
 audit      trust it: audit verify, audit export
 demo       see it work; what it plays with is in `playground*`
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlmodel import Session, col, func, select
+from sqlalchemy import ColumnElement, Exists
+from sqlmodel import Session, col, exists, func, select
 
 from app.decision.decision import Attempt
 from app.decision.guarantee import Judged
@@ -113,6 +114,24 @@ def journal(session: Session, remediation_id: str, kind: Kind | None = None) -> 
         query = query.where(JournalRow.kind == kind.value)
     rows = session.exec(query.order_by(col(JournalRow.at), col(JournalRow.step))).all()
     return [Entry(kind=Kind(row.kind), step=row.step, at=row.at, body=row.body) for row in rows]
+
+
+def left_open(session: Session, strategy: str, *, first: int, last: int) -> list[Remediation]:
+    """The repairs whose step `first` was begun, and neither was step `last` done nor anything undone."""
+    begun = _told(Kind.INTENT, col(JournalRow.step) == first)
+    closed = _told(Kind.RECEIPT, col(JournalRow.step) == last)
+    undone = _told(Kind.UNDO, col(JournalRow.body).contains('"how":"done"'))
+    rows = session.exec(
+        select(RemediationRow).where(RemediationRow.strategy == strategy, begun, ~closed, ~undone)
+    )
+    return [_remediation(row) for row in rows.all()]
+
+
+def _told(kind: Kind, what: ColumnElement[bool]) -> Exists:
+    """Whether the journal of a repair has such an entry."""
+    return exists().where(
+        col(JournalRow.remediation_id) == RemediationRow.id, col(JournalRow.kind) == kind.value, what
+    )
 
 
 def end(session: Session, outcome: Outcome) -> None:

@@ -159,11 +159,8 @@ class JobOverHttp:
 
     def _ask(self, method: str, address: str, headers: dict[str, str] | None = None) -> Answer:
         headers = {"Accept": "application/json", **(headers or {})}
-        if self._job.token_file is not None:
-            try:
-                headers["Authorization"] = f"Bearer {self._job.token_file.read_text().strip()}"
-            except OSError as error:
-                raise FarSideError(f"the token file cannot be read: {error.strerror}", again=False) from None
+        if token := self._job.bearer():
+            headers["Authorization"] = f"Bearer {token}"
         return ask(method, address, timeout=self._job.timeout, headers=headers)
 
     def _good(self, answer: Answer) -> Answer:

@@ -2,6 +2,8 @@
 
 from app.remediation.strategies.escalate_to_human import EscalateToHuman
 from app.remediation.strategies.recover_service import RecoverService
+from app.remediation.strategies.refresh_credentials_and_retry import RefreshCredentialsAndRetry
+from app.remediation.strategies.restart_with_elevated_permissions import RestartWithElevatedPermissions
 from app.remediation.strategies.retry_with_exponential_backoff import RetryWithExponentialBackoff
 from app.remediation.strategies.run_data_validation_and_cleanup import RunDataValidationAndCleanup
 from app.remediation.strategies.run_deduplication_script import RunDeduplicationScript
@@ -12,5 +14,7 @@ STRATEGIES: tuple[type[Strategy], ...] = (
     RecoverService,
     RunDataValidationAndCleanup,
     RunDeduplicationScript,
+    RefreshCredentialsAndRetry,
+    RestartWithElevatedPermissions,
     EscalateToHuman,
 )

@@ -2,8 +2,30 @@
 
 from fastapi import APIRouter
 
-from app.web.api import approvals, audit, calibration, diagnose, events, incidents, knowledge, pause, webhooks
+from app.web.api import (
+    approvals,
+    audit,
+    calibration,
+    diagnose,
+    events,
+    incidents,
+    knowledge,
+    pause,
+    targets,
+    webhooks,
+)
 
 router = APIRouter(prefix="/api/v1")
-for module in (events, webhooks, incidents, approvals, diagnose, calibration, knowledge, pause, audit):
+for module in (
+    events,
+    webhooks,
+    incidents,
+    approvals,
+    diagnose,
+    calibration,
+    knowledge,
+    targets,
+    pause,
+    audit,
+):
     router.include_router(module.router)
