@@ -14,18 +14,25 @@ from app.foundation.record import Record
 from app.systems.far_side import FarSideError
 
 
+def _not_ours(name: str) -> str:
+    if name.upper().startswith("MENDLINE_"):
+        raise ValueError("Mendline's own settings are not for other systems")
+    return name
+
+
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), AfterValidator(_not_ours)]
+
+
 class SecretRef(Record):
     """Where a secret stands: a file, or a variable of our environment that is no setting of ours."""
 
     file: Path | None = None
-    env: str = Field("", pattern=r"^(?:[A-Za-z_][A-Za-z0-9_]*)?$")
+    env: Variable = ""
 
     @model_validator(mode="after")
     def _one_place(self) -> "SecretRef":
         if (self.file is None) == (not self.env):
             raise ValueError("give file or env, one of the two")
-        if self.env.upper().startswith("MENDLINE_"):
-            raise ValueError("Mendline's own settings are not for other systems")
         return self
 
     def read(self) -> str:
@@ -150,7 +157,7 @@ class Command(Record):
     yes: tuple[int, ...] = (0,)
     no: tuple[int, ...] = (1,)
     again: tuple[int, ...] = (75,)
-    environment: tuple[Annotated[str, Field(pattern=r"^(?!MENDLINE_)[A-Za-z_][A-Za-z0-9_]*$")], ...] = ()
+    environment: tuple[Variable, ...] = ()
     working_directory: Path | None = None
     timeout: float = Field(30, gt=0, le=300)
 

@@ -55,6 +55,8 @@ def survive(folder: Path, strategy: str, point: Point) -> None:
         undoing = point in UNDOING
         die(site, strategy, Point.RECEIPT_STORED if undoing else point)
         incident_id = site.api.report(scene.message, target)
+        if scene.asks:
+            site.api.approve(incident_id)
         assert site.await_end() == -signal.SIGKILL
         if undoing:
             scene.disprove(site, "broken")
