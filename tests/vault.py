@@ -63,6 +63,16 @@ class Vault:
         """What it was asked for with this verb, in order."""
         return [words for words in self.holds["asked"] if words[0] == verb]
 
+    def issue_elsewhere(self) -> None:
+        """Somebody else has a new version made."""
+        main(self.folder, ["issue", "elsewhere"])
+
+    def break_down(self) -> None:
+        """From now on no version works."""
+        held = self.holds
+        held["versions"] = dict.fromkeys(held["versions"], False)
+        (self.folder / "vault.json").write_text(json.dumps(held))
+
     def fail(self, verb: str, how: str = "2") -> None:
         """From now on that verb fails: an exit code, or `sleep`. Empty: it does not."""
         if how:
