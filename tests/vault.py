@@ -9,7 +9,7 @@ import fcntl
 import json
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,10 @@ class Vault:
         """Somebody else has a new version made."""
         main(self.folder, ["issue", "elsewhere"])
 
+    def grant_elsewhere(self, right: str) -> None:
+        """Somebody else grants a right, for an hour."""
+        main(self.folder, ["grant", right, (datetime.now(UTC) + timedelta(hours=1)).isoformat()])
+
     def break_down(self) -> None:
         """From now on no version works."""
         held = self.holds
@@ -121,6 +125,8 @@ def answer(held: dict[str, Any], words: list[str], folder: Path) -> int:
             held["granted"][given[0]] = given[1]
         case "revoke":
             held["granted"].pop(given[0], None)
+        case "held":
+            return 0 if given[0] in held["granted"] else 1
         case "has":
             until = held["granted"].get(given[0])
             return 0 if until and datetime.now(UTC) < datetime.fromisoformat(until) else 1

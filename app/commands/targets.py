@@ -89,7 +89,7 @@ def remove(key: Key) -> None:
     from app.wiring import open_store
 
     opened = open_store(read_settings())
-    register.remove(opened.database, opened.targets, key, actor())
+    register.remove(opened.database, opened.targets, key)
     console.print(f"removed {escape(key)}")
 
 

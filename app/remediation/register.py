@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 from app.db.engine import Database
 from app.foundation.errors import Conflict, Invalid, NotFound
-from app.foundation.logging import log
 from app.intake.redact import MARK, redact, redact_value
 from app.remediation.strategy import Strategies
 from app.systems import store
@@ -54,10 +53,9 @@ def keep(
         raise Conflict(f"{target.key} stands in {targets.path.name}, which people keep; change it there")
     with database.writing() as session:
         store.put(session, target.key, body, actor=actor, at=at)
-    log(__name__).info("target.registered", target=target.key, actor=actor)
 
 
-def remove(database: Database, targets: Targets, key: str, actor: str) -> None:
+def remove(database: Database, targets: Targets, key: str) -> None:
     """Takes a target out of the register. Raises NotFound, or Conflict for one of the file."""
     with database.writing() as session:
         if key in store.bodies(session):
@@ -66,7 +64,6 @@ def remove(database: Database, targets: Targets, key: str, actor: str) -> None:
             raise Conflict(f"{key} stands in {targets.path.name}, which people keep; remove it there")
         else:
             raise NotFound(f"there is no target {key}")
-    log(__name__).info("target.removed", target=key, actor=actor)
 
 
 def shown(target: RegisteredTarget) -> dict[str, Any]:

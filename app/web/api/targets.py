@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body
 
 from app.foundation.errors import Invalid, NotFound
+from app.foundation.logging import log
 from app.remediation import register
 from app.systems.targets import RegisteredTarget
 from app.web.deps import Admin, Parts, PartsDep, Reader
@@ -50,13 +51,15 @@ def put(key: str, body: Annotated[dict[str, Any], Body()], parts: PartsDep, pers
     if target.key != key:
         raise Invalid("the target is not valid", places=(("(address)", f"the body describes {target.key}"),))
     register.keep(parts.database, parts.targets, target, body, person.name, parts.clock.now())
+    log(__name__).info("target.registered", target=key, actor=person.name)
     return _told(parts, target)
 
 
 @router.delete("/targets/{key:path}", summary="Remove a target", status_code=204)
 def delete(key: str, parts: PartsDep, person: Admin) -> None:
     """Nothing acts on it from now on; a repair that is under way hands over to a person at its next step."""
-    register.remove(parts.database, parts.targets, key, person.name)
+    register.remove(parts.database, parts.targets, key)
+    log(__name__).info("target.removed", target=key, actor=person.name)
 
 
 def _told(parts: Parts, target: RegisteredTarget) -> dict[str, Any]:
