@@ -7,6 +7,7 @@ the folder has that verb fail: it holds the exit code, or `sleep`.
 
 import fcntl
 import json
+import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -62,6 +63,11 @@ class Vault:
     def asked(self, verb: str) -> list[list[str]]:
         """What it was asked for with this verb, in order."""
         return [words for words in self.holds["asked"] if words[0] == verb]
+
+    def spoke_of(self, word: str) -> bool:
+        """Whether its commands print this."""
+        said = subprocess.run(self.command("current"), capture_output=True, text=True, timeout=20, check=True)
+        return word in said.stderr
 
     def issue_elsewhere(self) -> None:
         """Somebody else has a new version made."""

@@ -10,10 +10,12 @@ from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
+from sqlmodel import Session
 
 from app.db.engine import Database
 from app.foundation.errors import Conflict, Invalid, NotFound
 from app.intake.redact import MARK, redact, redact_value
+from app.remediation import store as remediations
 from app.remediation.strategy import Strategies
 from app.systems import store
 from app.systems.connections import Command, SupervisedProcess
@@ -48,22 +50,30 @@ def keep(
     actor: str,
     at: datetime,
 ) -> None:
-    """Keeps a checked target. Raises Conflict for one that people keep in the file."""
+    """Keeps a checked target. Raises Conflict for one that people keep in the file, or that is under repair."""
     if target.key in targets.of_file():
         raise Conflict(f"{target.key} stands in {targets.path.name}, which people keep; change it there")
     with database.writing() as session:
+        _at_rest(session, target.key)
         store.put(session, target.key, body, actor=actor, at=at)
 
 
 def remove(database: Database, targets: Targets, key: str) -> None:
-    """Takes a target out of the register. Raises NotFound, or Conflict for one of the file."""
+    """Takes a target out of the register. Raises NotFound, or Conflict as `keep` does."""
     with database.writing() as session:
         if key in store.bodies(session):
+            _at_rest(session, key)
             store.remove(session, key)
         elif key in targets.of_file():
             raise Conflict(f"{key} stands in {targets.path.name}, which people keep; remove it there")
         else:
             raise NotFound(f"there is no target {key}")
+
+
+def _at_rest(session: Session, key: str) -> None:
+    """A repair that is under way needs the registration to take back what it did."""
+    if remediations.under_way(session, key):
+        raise Conflict(f"a repair of {key} is under way; try again when it has ended")
 
 
 def shown(target: RegisteredTarget) -> dict[str, Any]:

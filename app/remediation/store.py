@@ -116,6 +116,16 @@ def journal(session: Session, remediation_id: str, kind: Kind | None = None) -> 
     return [Entry(kind=Kind(row.kind), step=row.step, at=row.at, body=row.body) for row in rows]
 
 
+def under_way(session: Session, target: str) -> bool:
+    """Whether a repair of this target was begun and has not ended."""
+    query = (
+        select(RemediationRow.id)
+        .outerjoin(OutcomeRow, col(OutcomeRow.remediation_id) == RemediationRow.id)
+        .where(RemediationRow.target == target, col(OutcomeRow.remediation_id).is_(None))
+    )
+    return session.exec(query.limit(1)).first() is not None
+
+
 def left_open(session: Session, strategy: str, *, first: int, last: int) -> list[Remediation]:
     """The repairs whose step `first` was begun, and neither was step `last` done nor anything undone."""
     begun = _told(Kind.INTENT, col(JournalRow.step) == first)

@@ -23,7 +23,8 @@ from app.systems.http import NoAnswer, NotNow
 
 MOST_BYTES = 65_536  # of what it prints, on each of its two outputs
 _ALWAYS = ("PATH", "HOME", "LANG", "TZ")
-_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}")
+# What may stand in the place of a placeholder: no white space, no mark of a shell, nothing like an option.
+VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}")
 _POLL = 0.05
 
 
@@ -78,7 +79,7 @@ def run(command: Command, **values: str) -> Told:
 
 def _filled(argument: str, values: Mapping[str, str]) -> str:
     for name, value in values.items():
-        if not _VALUE.fullmatch(value):
+        if not VALUE.fullmatch(value):
             raise FarSideError(f"the value for {{{name}}} has characters that no command gets", again=False)
         argument = argument.replace(f"{{{name}}}", value)
     return argument

@@ -6,8 +6,11 @@ import pytest
 import yaml
 from starlette.testclient import TestClient
 
+from app.remediation import store as repairs
+from app.remediation.outcome import Ended, Outcome
 from app.systems import store
 from app.web.security import Role
+from tests import situations
 from tests.remediation.test_register import CREDENTIAL, JOB, entry
 from tests.web.conftest import World
 
@@ -71,6 +74,23 @@ def test_the_file_holds(world: World, admin: Client) -> None:
     assert (status, problem["code"]) == (409, "conflict")
     keep_in_file(world)
     assert admin.ask("GET")[1]["items"] == []
+
+
+def test_while_it_is_under_repair_it_stays_as_it_is(world: World, admin: Client) -> None:
+    admin.ask("PUT", KEY, entry(JOB))
+    incident_id = world.incident()
+    world.diagnose(incident_id)
+    remediation_id = world.begin(world.decide(incident_id, plan=situations.plan(target=KEY)))
+    for how in (("PUT", KEY, entry(JOB, owner="ops")), ("DELETE", KEY)):
+        status, problem = admin.ask(*how)
+        assert (status, problem["detail"]) == (
+            409,
+            f"a repair of {KEY} is under way; try again when it has ended",
+        )
+    with world.database.writing() as session:
+        ended = {"ended": Ended.UNDONE, "at": world.clock.now(), "says": "", "strategy": "s", "target": KEY}
+        repairs.end(session, Outcome(remediation_id=remediation_id, incident_id=incident_id, **ended))
+    assert admin.ask("DELETE", KEY)[0] == 204
 
 
 def test_the_key_is_that_of_the_body(admin: Client) -> None:

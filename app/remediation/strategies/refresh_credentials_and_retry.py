@@ -202,7 +202,8 @@ def _version(store: Credential, command: Command, **values: str) -> str | None:
     told = commands.run(command, **values)
     if not told.yes:
         return None
-    # What is no version id is not repeated: it may be the secret.
-    if not re.fullmatch(store.versions, told.out) or redact(told.out) != told.out:
+    plain = commands.VALUE.fullmatch(told.out) and redact(told.out) == told.out
+    if not plain or not re.fullmatch(store.versions, told.out):
+        # Not repeated: it may be the secret.
         raise FarSideError(f"{command.name} printed something that is no version id", again=False)
     return told.out

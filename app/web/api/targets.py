@@ -57,7 +57,7 @@ def put(key: str, body: Annotated[dict[str, Any], Body()], parts: PartsDep, pers
 
 @router.delete("/targets/{key:path}", summary="Remove a target", status_code=204)
 def delete(key: str, parts: PartsDep, person: Admin) -> None:
-    """Nothing acts on it from now on; a repair that is under way hands over to a person at its next step."""
+    """Nothing acts on it from now on. While a repair of it is under way it can be neither removed nor changed."""
     register.remove(parts.database, parts.targets, key)
     log(__name__).info("target.removed", target=key, actor=person.name)
 
