@@ -6,6 +6,7 @@ import pytest
 import yaml
 from starlette.testclient import TestClient
 
+from app.db import audit
 from app.remediation import store as repairs
 from app.remediation.outcome import Ended, Outcome
 from app.systems import store
@@ -91,6 +92,18 @@ def test_while_it_is_under_repair_it_stays_as_it_is(world: World, admin: Client)
         ended = {"ended": Ended.UNDONE, "at": world.clock.now(), "says": "", "strategy": "s", "target": KEY}
         repairs.end(session, Outcome(remediation_id=remediation_id, incident_id=incident_id, **ended))
     assert admin.ask("DELETE", KEY)[0] == 204
+
+
+def test_the_register_is_in_the_audit_trail(world: World, admin: Client) -> None:
+    admin.ask("PUT", KEY, entry(JOB))
+    admin.ask("PUT", KEY, entry(JOB, owner="ops"))
+    with world.database.reading() as session:
+        (first, second) = (one for one in audit.exported(session) if one["kind"] == "target")
+    assert first["ref"] == KEY
+    assert second["row"]["actor"] == "admin"
+    admin.ask("DELETE", KEY)
+    with world.database.reading() as session:
+        assert audit.verify(session) == []
 
 
 def test_the_key_is_that_of_the_body(admin: Client) -> None:
