@@ -21,7 +21,7 @@ from app.systems.connections import Command
 from app.systems.far_side import FarSideError
 from app.systems.http import NoAnswer, NotNow
 
-MOST_BYTES = 65_536  # of what it prints, on each of its two outputs
+MOST_BYTES = 65_536  # of what it prints
 _ALWAYS = ("PATH", "HOME", "LANG", "TZ")
 # What may stand in the place of a placeholder: no white space, no mark of a shell, nothing like an option.
 VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}")
@@ -67,14 +67,14 @@ def run(command: Command, **values: str) -> Told:
             code = child.wait()
     if out is None:
         raise NoAnswer(f"{name} did not end in {command.timeout:g} s")
-    if code in command.again:
+    if code in command.later:
         raise NotNow(f"{name} ended with {code}: not now", after=2.0)
-    if code not in (*command.yes, *command.no):
+    if code not in (*command.done, *command.denied):
         how = f"was ended by signal {-code}" if code < 0 else f"ended with {code}"
         raise FarSideError(f"{name} {how}", again=False)
     if len(out) > MOST_BYTES:
         raise FarSideError(f"{name} printed more than {MOST_BYTES:,} bytes", again=False)
-    return Told(yes=code in command.yes, out=out.decode("utf-8", "replace").strip())
+    return Told(yes=code in command.done, out=out.decode("utf-8", "replace").strip())
 
 
 def _filled(argument: str, values: Mapping[str, str]) -> str:

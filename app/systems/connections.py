@@ -1,6 +1,6 @@
 """Connections: how each kind of target is reached; one record a kind, told apart by `type`.
 
-An entry of `targets.yaml` holds one. Secrets stand in files or variables that a record names, or in `SecretStr`.
+An entry of `targets.yaml` holds one. Secrets stand where a `SecretRef` says, or in `SecretStr`.
 """
 
 import os
@@ -147,16 +147,16 @@ class Command(Record):
     """A program of this machine with its arguments, run without a shell.
 
     run          arguments may hold the placeholders that the field of the connection names.
-    yes, no      exit codes that mean "done" or "it is so", and "it is not so" where that is asked.
-    again        exit codes that mean that nothing happened, and later it may.
+    done         exit codes for "done", or "it is so" where that is asked; `denied` are those for "it is not so".
+    later        exit codes for "nothing happened, and later it may".
     environment  names of variables that are passed on; else it gets PATH, HOME, LANG and TZ alone.
     timeout      seconds, then all of its processes are ended.
     """
 
     run: Annotated[tuple[str, ...], Field(min_length=1)]
-    yes: tuple[int, ...] = (0,)
-    no: tuple[int, ...] = (1,)
-    again: tuple[int, ...] = (75,)
+    done: tuple[int, ...] = (0,)
+    denied: tuple[int, ...] = (1,)
+    later: tuple[int, ...] = (75,)
     environment: tuple[Variable, ...] = ()
     working_directory: Path | None = None
     timeout: float = Field(30, gt=0, le=300)

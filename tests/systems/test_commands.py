@@ -47,8 +47,8 @@ class TestRun:
         assert Path(folder) == tmp_path.resolve()
 
     def test_exit_codes_mean_what_is_registered(self) -> None:
-        assert commands.run(sh("exit 3", yes=(0, 3))).yes
-        assert not commands.run(sh("exit 4", no=(4,))).yes
+        assert commands.run(sh("exit 3", done=(0, 3))).yes
+        assert not commands.run(sh("exit 4", denied=(4,))).yes
         with pytest.raises(NotNow, match="sh ended with 75"):
             commands.run(sh("exit 75"))
         with pytest.raises(FarSideError, match=r"^sh ended with 2$") as odd:

@@ -84,4 +84,4 @@ class TestCommands:
 
     def test_a_list_is_a_command(self, tmp_path: Path) -> None:
         made = CONNECTION.validate_python(Vault(tmp_path).credential(issue=["/usr/bin/vaultctl", "{key}"]))
-        assert (made.issue.name, made.issue.yes, made.issue.timeout) == ("vaultctl", (0,), 30)
+        assert (made.issue.name, made.issue.done, made.issue.timeout) == ("vaultctl", (0,), 30)
