@@ -11,10 +11,11 @@ from app.foundation.errors import MendlineError, Unavailable
 
 # Which module of `app.commands` has which: what a command does not need is not imported for it.
 _COMMANDS = {
-    "serve": ("serve", "setup", "doctor", "version", "key"),
+    "serve": ("serve", "worker", "setup", "doctor", "version", "key"),
     "diagnosis": ("diagnose", "eval", "runbook", "knowledge"),
     "incidents": ("incidents", "explain", "approvals", "approve", "deny", "correct", "move"),
-    "operate": ("pause", "resume", "strategy", "target"),
+    "operate": ("pause", "resume", "strategy"),
+    "targets": ("target",),
     "policy": ("policy",),
     "shadow": ("mode", "shadow"),
     "audit": ("audit",),

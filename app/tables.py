@@ -8,6 +8,7 @@ import app.diagnosis.tables
 import app.incidents.tables
 import app.knowledge.tables
 import app.remediation.tables
+import app.systems.tables
 import app.web.tables  # noqa: F401
 
 metadata = SQLModel.metadata

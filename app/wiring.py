@@ -178,7 +178,7 @@ def open_store(settings: Settings, clock: Clock | None = None) -> Store:
     """Opens and migrates the database, reads the taxonomy. Makes the data folder, for its owner alone."""
     database = _open_database(settings)
     folder = settings.knowledge.folder or knowledge_folder()
-    targets = Targets(settings.systems.targets_file or settings.data_dir / "targets.yaml")
+    targets = Targets(settings.systems.targets_file or settings.data_dir / "targets.yaml", database)
     taxonomy = read_taxonomy(folder / "taxonomy.yaml")
     decision = settings.decision
     return Store(
@@ -350,6 +350,7 @@ class Service:
             taxonomy=store.taxonomy,
             strategies=store.strategies,
             targets=store.targets,
+            programs=settings.systems.commands,
             runbooks=store.runbooks,
             readiness=self.readiness,
             answered=self._runner.answer,

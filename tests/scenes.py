@@ -19,6 +19,7 @@ from app.remediation.strategies import STRATEGIES
 from tests.doubles import JobServer, Service, until
 from tests.registry import LiveModel
 from tests.server import Body, Mendline
+from tests.vault import Vault
 
 
 class Scene:
@@ -343,7 +344,86 @@ class BadModel(Scene):
         self._running.__exit__(None, None, None)
 
 
-SCENES: tuple[type[Scene], ...] = (Job, DeadService, DirtyFile, RepeatedRows, LackingColumn, BadModel)
+class WithVault(Scene):
+    """A job that needs what a vault holds."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.vault = Vault(folder / "vault")
+        self.server = JobServer()
+        self._running = self.server.running()
+        self._running.__enter__()
+
+    def disprove(self, site: Mendline, name: str) -> None:
+        """What was wrong was not that: the job fails all the same."""
+        self.server.fail = 100
+
+    def _run_at_most_once(self) -> None:
+        assert self.server.acted <= 1
+        assert set(self.server.asked.values()) <= {1}, self.server.asked
+
+    def close(self) -> None:
+        self._running.__exit__(None, None, None)
+
+
+class ExpiredCredential(WithVault):
+    """A credential whose version in force does not work any more."""
+
+    strategy = "refresh_credentials_and_retry"
+    type = "authentication_failure"
+    message = "401 Unauthorized: login failed, the credential expired"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.connection = self.vault.credential(rerun=self.server.job())
+
+    def mended(self, kept: Path) -> None:
+        assert (self.vault.holds["now"], self.server.acted) == ("v2", 1)
+        self._once()
+
+    def as_before(self) -> None:
+        assert self.vault.holds["now"] == "v1"
+        self._once()
+
+    def _once(self) -> None:
+        assert set(self.vault.holds["versions"]) <= {"v1", "v2"}
+        assert len({key for _, key in self.vault.asked("issue")}) <= 1
+        self._run_at_most_once()
+
+
+class MissingRight(WithVault):
+    """An identity without the right that its job needs."""
+
+    strategy = "restart_with_elevated_permissions"
+    type = "permission_denied"
+    message = "permission denied for table ledger, missing grant"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.connection = self.vault.grants(self.server.job())
+
+    def mended(self, kept: Path) -> None:
+        assert self.server.acted == 1
+        assert self.vault.asked("grant")
+        self.as_before()
+
+    def as_before(self) -> None:
+        """Nothing is granted, and what was granted was so for one and the same time."""
+        assert self.vault.holds["granted"] == {}
+        assert len({until for _, _, until in self.vault.asked("grant")}) <= 1
+        self._run_at_most_once()
+
+
+SCENES: tuple[type[Scene], ...] = (
+    Job,
+    DeadService,
+    DirtyFile,
+    RepeatedRows,
+    LackingColumn,
+    BadModel,
+    ExpiredCredential,
+    MissingRight,
+)
 
 
 Make = Callable[[type[Scene]], Scene]

@@ -1,9 +1,10 @@
 """The commands of `mendline`, grouped by who types them; each module has `install(app)`.
 
-serve      run it: serve, setup, doctor, key, version
+serve      run it: serve, worker, setup, doctor, key, version
 diagnosis  ask it: diagnose, eval, knowledge, runbook
 incidents  watch it: incidents, explain, approvals, approve, deny, correct, move
-operate    steer it: pause, resume, strategy, target
+operate    steer it: pause, resume, strategy
+targets    say what may be acted on: target
 policy     its rules: policy lint, policy explain, policy replay
 shadow     try it out: mode, shadow
 audit      trust it: audit verify, audit export

@@ -1,9 +1,8 @@
-"""pause, resume, strategy, target: steering."""
+"""pause, resume, strategy: steering."""
 
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from app.commands.shown import actor, as_json, console, plain
@@ -11,14 +10,12 @@ from app.decision import store as decisions
 from app.settings import read_settings
 
 strategy_app = typer.Typer(help="Strategies and their record.", no_args_is_help=True)
-target_app = typer.Typer(help="What may be acted on.", no_args_is_help=True)
 
 
 def install(app: typer.Typer) -> None:
     app.command()(pause)
     app.command()(resume)
     app.add_typer(strategy_app, name="strategy")
-    app.add_typer(target_app, name="target")
 
 
 def _switch(paused: bool, reason: str) -> None:
@@ -68,18 +65,3 @@ def strategy_list(as_json_: Annotated[bool, typer.Option("--json", help="Print J
             ", ".join(record.serves),
         )
     console.print(table)
-
-
-@target_app.command("list")
-def target_list() -> None:
-    """Show the registered targets and what is allowed there."""
-    from app.wiring import open_store
-
-    opened = open_store(read_settings())
-    targets = opened.targets
-    table = Table("target", "reached by", "owner", "allowed", box=None)
-    for key, target in sorted(targets.all().items()):
-        table.add_row(escape(key), target.connection.type, escape(target.owner), ", ".join(target.allow))
-    console.print(table)
-    if targets.problem:
-        raise targets.problem

@@ -197,7 +197,8 @@ def _key(kind: type[SQLModel], ref: str) -> tuple[Any, ...]:
     columns = inspect(kind).primary_key
     return tuple(
         int(part) if isinstance(column.type, Integer) else part
-        for column, part in zip(columns, ref.split("/"), strict=True)
+        # The key of a target has slashes of its own.
+        for column, part in zip(columns, ref.split("/", len(columns) - 1), strict=True)
     )
 
 

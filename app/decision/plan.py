@@ -25,13 +25,15 @@ class Risk(StrEnum):
 class Step(Record):
     """One action. `says` is for people, `does` is all that `execute` needs; no secrets in either.
 
-    `after` is how long to wait before it, in seconds.
+    `after` is how long to wait before it, in seconds. With `within`, a step of a sequence is verified before
+    the next one: so many seconds it has, and when they pass in vain, all is undone.
     """
 
     index: int = Field(ge=0)
     says: str
     does: dict[str, Any]
     after: float = Field(0, ge=0, le=3600)
+    within: float = Field(0, ge=0, le=86_400)
 
 
 class Plan(Record):

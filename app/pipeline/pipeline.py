@@ -32,6 +32,7 @@ from app.pipeline.situation import Situations, target_of
 from app.remediation import approve, store
 from app.remediation.approve import Answer
 from app.remediation.outcome import Ended, Outcome
+from app.remediation.overdue import take_back
 from app.remediation.plan import ESCALATE, plan
 from app.remediation.remediate import Acts, Durable, remediate
 from app.remediation.strategy import Strategies
@@ -308,6 +309,10 @@ class Pipeline:
             metrics.APPROVALS_WAITING.set(approve.count_waiting(session))
             metrics.PAUSED.set(bool(decisions.current(session)))
             return approve.unfollowed(session)
+
+    def take_back(self) -> None:
+        """Takes back rights that are still granted after their time."""
+        take_back(self._database, self._clock, self._strategies)
 
     def _close_waiting(self) -> None:
         """Answers what is overdue with "expired", and what has no open incident any more with "void"."""

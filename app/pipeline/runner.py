@@ -1,5 +1,6 @@
 """The runner: workflows on DBOS. The one file that knows it."""
 
+import math
 import os
 import threading
 import time
@@ -26,6 +27,8 @@ R = TypeVar("R")
 # DBOS resumes a workflow only under the version that began it.
 WORKFLOW_VERSION = "1"
 _REPAIRS = "repairs"
+# How often rights are looked for that are granted past their time; the first time at the start.
+_TAKE_BACK_SECONDS = 60.0
 # Seconds that each diagnosis waits while events pour in: a flood that lasts must not end the diagnosing.
 _HELD_BACK = 2.0
 # Seconds that a start waits until Postgres has noticed that the process which had its name is gone.
@@ -193,10 +196,14 @@ class Runner:
             self._pipeline.undiagnosed(incident_id, f"{type(error).__name__}: {error}"[:300])
 
     def _sweep(self) -> None:
+        looked = -math.inf
         while not self._stop.wait(self._settings.sweep_seconds):
             try:
                 for approval_id in self._pipeline.unfollowed():
                     self.answer(approval_id)
+                if time.monotonic() - looked >= _TAKE_BACK_SECONDS:
+                    looked = time.monotonic()
+                    self._pipeline.take_back()
             except Exception as error:
                 log(__name__).error("sweep.failed", exc_info=error)
 

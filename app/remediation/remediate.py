@@ -302,13 +302,15 @@ async def remediate(durable: Durable, acts: Acts, remediation: store.Remediation
             return await give_up(acted.says, human=True)
         if acted.how == "failed":
             return await give_up(acted.says, human=False)
-        last = step.index == plan.steps[-1].index
-        if plan.order == "sequence" and not last:
+        last = plan.order == "ladder" or step.index == plan.steps[-1].index
+        if not last and not step.within:
             continue
-        looked = await _settled(durable, acts, rid, step, plan.within, plan.settle)
+        looked = await _settled(durable, acts, rid, step, plan.within if last else step.within, plan.settle)
         said = looked.says
-        if looked.how == "verified":
+        if last and looked.how == "verified":
             return await finish(Ended.VERIFIED, looked.says)
+        if not last and looked.how != "verified":
+            break
     return await give_up(said, human=False)
 
 

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from sqlalchemy import ColumnElement, Exists
 from sqlalchemy import select as columns
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session, col, func, or_, select
+from sqlmodel import Session, col, exists, func, or_, select
 
 from app.db.bulk import add_once
 from app.decision.decision import Attempt
@@ -134,6 +135,34 @@ def claim(session: Session, remediation: Remediation, at: datetime) -> str:
 def claims(session: Session) -> dict[str, str]:
     """Which repair has which target now."""
     return {row.target: row.remediation_id for row in session.exec(select(ClaimRow)).all()}
+
+
+def under_way(session: Session, target: str) -> bool:
+    """Whether a repair of this target was begun and has not ended."""
+    query = (
+        select(RemediationRow.id)
+        .outerjoin(OutcomeRow, col(OutcomeRow.remediation_id) == RemediationRow.id)
+        .where(RemediationRow.target == target, col(OutcomeRow.remediation_id).is_(None))
+    )
+    return session.exec(query.limit(1)).first() is not None
+
+
+def left_open(session: Session, strategy: str, *, first: int, last: int) -> list[Remediation]:
+    """The repairs whose step `first` was begun, and neither was step `last` done nor anything undone."""
+    begun = _told(Kind.INTENT, col(JournalRow.step) == first)
+    closed = _told(Kind.RECEIPT, col(JournalRow.step) == last)
+    undone = _told(Kind.UNDO, col(JournalRow.body).contains('"how":"done"'))
+    rows = session.exec(
+        select(RemediationRow).where(RemediationRow.strategy == strategy, begun, ~closed, ~undone)
+    )
+    return [_remediation(row) for row in rows.all()]
+
+
+def _told(kind: Kind, what: ColumnElement[bool]) -> Exists:
+    """Whether the journal of a repair has such an entry."""
+    return exists().where(
+        col(JournalRow.remediation_id) == RemediationRow.id, col(JournalRow.kind) == kind.value, what
+    )
 
 
 def end(session: Session, outcome: Outcome) -> None:

@@ -1,19 +1,71 @@
 """Connections: how each kind of target is reached; one record a kind, told apart by `type`.
 
-An entry of `targets.yaml` holds one. Secrets stand in files that a record names, or in `SecretStr`.
+An entry of `targets.yaml` holds one. Secrets stand where a `SecretRef` says, or in `SecretStr`.
 """
 
+import os
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, FiniteFloat, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, SecretStr, model_validator
 
 from app.foundation.record import Record
+from app.systems.far_side import FarSideError
 
-_NAME = r"^[^'\"`]+$"  # MLflow's filters have no way to write these
+
+def _not_ours(name: str) -> str:
+    if name.upper().startswith("MENDLINE_"):
+        raise ValueError("Mendline's own settings are not for other systems")
+    return name
 
 
-class HttpJob(Record):
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), AfterValidator(_not_ours)]
+
+
+class SecretRef(Record):
+    """Where a secret stands: a file, or a variable of our environment that is no setting of ours."""
+
+    file: Path | None = None
+    env: Variable = ""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "SecretRef":
+        if (self.file is None) == (not self.env):
+            raise ValueError("give file or env, one of the two")
+        return self
+
+    def read(self) -> str:
+        """The secret, as it is now. Raises FarSideError (again=False) when it is not there."""
+        try:
+            secret = os.environ.get(self.env, "") if self.file is None else self.file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            says = getattr(error, "strerror", None) or "it is not text"
+            raise FarSideError(f"the secret in {self.file} cannot be read: {says}", again=False) from None
+        if not secret:
+            raise FarSideError(f"{self.file or self.env} holds no secret", again=False)
+        return secret
+
+
+class _WithToken(Record):
+    """What may be shown a token when it is asked."""
+
+    token: SecretRef | None = None
+    token_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_token(self) -> Self:
+        if self.token is not None and self.token_file is not None:
+            raise ValueError("give token or token_file, one of the two")
+        return self
+
+    def bearer(self) -> str:
+        """The token to show, empty where none is registered. Raises FarSideError when it is not there."""
+        token = self.token or (SecretRef(file=self.token_file) if self.token_file else None)
+        return "" if token is None else token.read()
+
+
+class HttpJob(_WithToken):
     """A job that is run again by a request.
 
     run         POSTed to, with `Idempotency-Key`; 2xx is accepted. `{run_id}` stands for the failed run.
@@ -30,7 +82,6 @@ class HttpJob(Record):
     status: str = ""
     lookup: str = ""
     idempotent: bool = True
-    token_file: Path | None = None
     timeout: float = Field(10, gt=0, le=300)
 
 
@@ -107,14 +158,14 @@ _DEFAULTS: dict[str, tuple[type, ...]] = {
 
 
 class SqlTable(Record):
-    """A table and the key that its rows must not share. `url` may name a file that holds it (`url_file`).
+    """A table and the key that its rows must not share. `url` may name where it stands; `url_file` is a file.
 
     columns  what its readers and writers count on; other columns may be there too.
     rerun    the job that fills it: run again when its columns were mended.
     """
 
     type: Literal["table"]
-    url: SecretStr | None = None
+    url: SecretRef | SecretStr | None = None
     url_file: Path | None = None
     table: str
     key: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -129,14 +180,16 @@ class SqlTable(Record):
         return self
 
     def address(self) -> str:
-        """The database's address; reads `url_file` where that is given."""
-        if self.url is not None:
+        """The database's address. Raises FarSideError when what it stands in is not there."""
+        if isinstance(self.url, SecretStr):
             return self.url.get_secret_value()
-        assert self.url_file is not None
-        return self.url_file.read_text().strip()
+        return (self.url or SecretRef(file=self.url_file)).read()
 
 
-class MlflowModel(Record):
+_NAME = r"^[^'\"`]+$"  # MLflow's filters have no way to write these
+
+
+class MlflowModel(_WithToken):
     """A model in an MLflow registry, where an alias says which version serves.
 
     url     of the registry, without its `/api`.
@@ -151,10 +204,111 @@ class MlflowModel(Record):
     alias: Annotated[str, Field(pattern=_NAME)] = "champion"
     good: Annotated[str, Field(pattern=r"^[^'\"`=]+=[^'\"`=]+$")] = "validation_status=passed"
     health: str
-    token_file: Path | None = None
     timeout: float = Field(10, gt=0, le=60)
 
 
+class Command(Record):
+    """A program of this machine with its arguments, run without a shell.
+
+    run          arguments may hold the placeholders that the field of the connection names.
+    done         exit codes for "done", or "it is so" where that is asked; `denied` are those for "it is not so".
+    later        exit codes for "nothing happened, and later it may".
+    environment  names of variables that are passed on; else it gets PATH, HOME, LANG and TZ alone.
+    timeout      seconds, then all of its processes are ended.
+    """
+
+    run: Annotated[tuple[str, ...], Field(min_length=1)]
+    done: tuple[int, ...] = (0,)
+    denied: tuple[int, ...] = (1,)
+    later: tuple[int, ...] = (75,)
+    environment: tuple[Variable, ...] = ()
+    working_directory: Path | None = None
+    timeout: float = Field(30, gt=0, le=300)
+
+    @model_validator(mode="after")
+    def _fixed_program(self) -> "Command":
+        if "{" in self.run[0]:
+            raise ValueError("the program itself takes no placeholder")
+        return self
+
+    @property
+    def name(self) -> str:
+        """What is told of it: the program's name, for its arguments may hold too much."""
+        return Path(self.run[0]).name
+
+
+def _list_is_command(value: Any) -> Any:
+    return {"run": value} if isinstance(value, list | tuple) else value
+
+
+def _takes(placeholders: str = "") -> AfterValidator:
+    """Checks that a command takes each of these placeholders, and no other."""
+
+    def check(command: Command) -> Command:
+        found = set(re.findall(r"\{(\w*)\}", " ".join(command.run)))
+        if missing := set(placeholders.split()) - found:
+            raise ValueError(f"it must take {{{min(missing)}}}")
+        if unknown := found - set(placeholders.split()):
+            raise ValueError(f"nothing is known to put in the place of {{{min(unknown)}}}")
+        return command
+
+    return AfterValidator(check)
+
+
+def _is_pattern(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"it is no regular expression: {error}") from None
+    return pattern
+
+
+_ListOrCommand = Annotated[Command, BeforeValidator(_list_is_command)]
+
+
+class Credential(Record):
+    """A credential in a secret store that commands look after: what it is never passes through here.
+
+    issue    has a new version made under `{key}`, once per key, and put in force.
+    current  prints the id of the version in force and nothing else; `versions` is what such ids look like.
+    restore  puts `{version}` in force again; once more is no error.
+    check    whether the credential in force works: yes or no.
+    lookup   prints the id of the version that `{key}` made, or says no. Without it a changed version tells.
+    rerun    the job that is run again with the new credential.
+    """
+
+    type: Literal["credential"]
+    issue: Annotated[_ListOrCommand, _takes("key")]
+    current: Annotated[_ListOrCommand, _takes()]
+    restore: Annotated[_ListOrCommand, _takes("version")]
+    check: Annotated[_ListOrCommand, _takes()]
+    lookup: Annotated[_ListOrCommand, _takes("key")] | None = None
+    versions: Annotated[str, AfterValidator(_is_pattern)] = r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}"
+    rerun: HttpJob | None = None
+
+
+class Grant(Record):
+    """Rights that may be granted for a time, and the job that is run again meanwhile.
+
+    rights  the only ones that may ever be granted here.
+    grant   gives `{right}` until `{until}` (UTC, as 2026-11-20T12:00:00Z) and takes it back then by itself.
+    revoke  takes `{right}` back. Both may be asked for twice, which is no error and changes nothing.
+    check   whether `{right}` is in force: yes or no.
+    """
+
+    type: Literal["grant"]
+    rights: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$")], ...],
+        Field(min_length=1),
+    ]
+    grant: Annotated[_ListOrCommand, _takes("right until")]
+    revoke: Annotated[_ListOrCommand, _takes("right")]
+    check: Annotated[_ListOrCommand, _takes("right")]
+    most_minutes: int = Field(60, ge=1, le=720)
+    rerun: HttpJob
+
+
 Connection = Annotated[
-    HttpJob | SupervisedProcess | DataFile | SqlTable | MlflowModel, Field(discriminator="type")
+    HttpJob | SupervisedProcess | DataFile | SqlTable | MlflowModel | Credential | Grant,
+    Field(discriminator="type"),
 ]

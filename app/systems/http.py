@@ -9,7 +9,6 @@ import re
 import time
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -112,14 +111,9 @@ def ask(
         raise NoAnswer(f"{where} broke off ({type(error).__name__})") from None
 
 
-def bearer(token_file: Path | None) -> dict[str, str]:
-    """The header that shows the token in this file; none without one. Raises FarSideError (again=False)."""
-    if token_file is None:
-        return {}
-    try:
-        return {"Authorization": f"Bearer {token_file.read_text().strip()}"}
-    except OSError as error:
-        raise FarSideError(f"the token file cannot be read: {error.strerror}", again=False) from None
+def bearer(token: str) -> dict[str, str]:
+    """The header that shows this token; none for an empty one."""
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 class JobOverHttp:
@@ -178,7 +172,7 @@ class JobOverHttp:
 
     def _ask(self, method: str, address: str, headers: dict[str, str] | None = None) -> Answer:
         headers = {"Accept": "application/json", **(headers or {})}
-        headers |= bearer(self._job.token_file)
+        headers |= bearer(self._job.bearer())
         return ask(method, address, timeout=self._job.timeout, headers=headers)
 
     def _good(self, answer: Answer) -> Answer:

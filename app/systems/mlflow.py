@@ -99,7 +99,7 @@ class Registry:
             method,
             f"{model.url.rstrip('/')}/api/2.0/mlflow/{path}",
             timeout=model.timeout,
-            headers={"Accept": "application/json", **bearer(model.token_file)},
+            headers={"Accept": "application/json", **bearer(model.bearer())},
             **more,
         )
         said = _json(answer)

@@ -384,8 +384,6 @@ def load(data: bytes) -> tuple[Row, ...]:
 def _url(connection: SqlTable) -> sa.URL:
     try:
         url = make_url(connection.address())
-    except OSError as error:
-        raise FarSideError(f"the file with the database's address: {error.strerror}", again=False) from None
     except ArgumentError:
         # The text itself may hold a password, so it is not repeated.
         raise FarSideError("the database's address cannot be read", again=False) from None

@@ -24,7 +24,10 @@ from app.web.settings import WebSettings
 
 @dataclass(frozen=True)
 class Parts:
-    """What the web room needs of the service; put together by `wiring`."""
+    """What the web room needs of the service; put together by `wiring`.
+
+    `programs` are those that a target registered here may run.
+    """
 
     settings: WebSettings
     database: Database
@@ -38,6 +41,7 @@ class Parts:
     taxonomy: Taxonomy
     strategies: Strategies
     targets: Targets
+    programs: tuple[str, ...]
     runbooks: Callable[[], tuple[list[Runbook], list[Mistake]]]
     readiness: Callable[[], dict[str, str]]
     answered: Callable[[str], None]

@@ -34,6 +34,7 @@ from app.remediation.strategy import (
 from app.systems.targets import Targets
 from tests.doubles import JobServer, Service, only, register, until
 from tests.registry import LiveModel
+from tests.vault import Vault
 
 pytestmark = pytest.mark.server
 
@@ -71,8 +72,8 @@ def stored(record: R) -> R:
 
 
 def step_of(plan: Plan) -> Step:
-    """The step that has an effect that a far side can count: the last of a ladder, else the only one."""
-    return plan.steps[-1]
+    """The step that has an effect that a far side can count: the last of a ladder, the first of a sequence."""
+    return plan.steps[-1 if plan.order == "ladder" else 0]
 
 
 def jobs_bench(folder: Path, request: pytest.FixtureRequest) -> tuple[dict[str, Any], Any, Any]:
@@ -163,6 +164,22 @@ def model_bench(folder: Path, request: pytest.FixtureRequest) -> tuple[dict[str,
     return connection, lambda: live.current, lambda: len(live.history(3))
 
 
+def credential_bench(folder: Path, request: pytest.FixtureRequest) -> tuple[dict[str, Any], Any, Any]:
+    vault = Vault(folder / "vault")
+    connection = vault.credential()
+    connection["issue"].append(HIDDEN)
+    return connection, lambda: vault.holds["now"], lambda: len(vault.holds["versions"]) - 1
+
+
+def grant_bench(folder: Path, request: pytest.FixtureRequest) -> tuple[dict[str, Any], Any, Any]:
+    jobs: JobServer = request.getfixturevalue("jobs")
+    vault = Vault(folder / "vault")
+    connection = vault.grants(jobs.job(run=f"{jobs.url}/runs?token={HIDDEN}"))
+    connection["grant"].append(HIDDEN)
+    # Granted once more for the same time is granted once.
+    return connection, lambda: vault.holds["granted"], lambda: len(set(map(tuple, vault.asked("grant"))))
+
+
 def no_bench(folder: Path, request: pytest.FixtureRequest) -> tuple[dict[str, Any], Any, Any]:
     return {"type": "http_job", "run": "http://127.0.0.1:1/"}, lambda: None, lambda: 1
 
@@ -174,6 +191,8 @@ BENCHES = {
     "run_deduplication_script": table_bench,
     "update_schema_and_retry": columns_bench,
     "rollback_model": model_bench,
+    "refresh_credentials_and_retry": credential_bench,
+    "restart_with_elevated_permissions": grant_bench,
     "escalate_to_human": no_bench,
 }
 
@@ -269,9 +288,13 @@ class TestActing:
 
     def test_it_works(self, bench: Bench) -> None:
         plan = bench.plan()
-        receipts = [bench.run(plan, bench.snapshot(plan))]
-        until(lambda: not isinstance(bench.strategy.verify(plan, receipts), Pending))
-        assert isinstance(bench.strategy.verify(plan, receipts), Verified)
+        kept, receipts = bench.snapshot(plan), []
+        steps = [step_of(plan)] if plan.order == "ladder" else plan.steps
+        for step in steps:
+            receipts.append(stored(bench.strategy.execute(plan, step, f"{KEY}_{step.index}", kept)))
+            if step.within or step is steps[-1]:
+                until(lambda: not isinstance(bench.strategy.verify(plan, receipts), Pending))
+                assert isinstance(bench.strategy.verify(plan, receipts), Verified)
 
     def test_the_same_key_twice_acts_once(self, bench: Bench) -> None:
         plan = bench.plan()
@@ -317,6 +340,8 @@ class TestActing:
             "file": {"max_bytes": 10**6},
             "table": {"order_by": "id"},
             "mlflow_model": {"timeout": 9},
+            "credential": {"versions": "v[0-9]+"},
+            "grant": {"most_minutes": 59},
         }
         bench.register_again(field[bench.subject.target.connection.type])  # type: ignore[union-attr]
         with pytest.raises(NeedsHuman, match="changed since the plan was made"):

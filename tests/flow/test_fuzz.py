@@ -63,6 +63,7 @@ def known(fuzzed: Mendline) -> Body:
         "incident_id": event["incident_id"],
         "approval_id": fuzzed.api.asked(event["incident_id"])["id"],
         "source": "alertmanager",
+        "key": "shop/http_job/nightly-load@ask",
     }
 
 

@@ -15,12 +15,12 @@ def test_it_repairs_and_verifies(site: Mendline, scene: Make, name: str, kind: t
     broken = scene(kind)
     incident_id = site.api.report(broken.message, broken.register(site, name))
     if broken.asks:
-        site.api.agree(incident_id)
+        site.api.approve(incident_id)
     trail = site.api.wait(incident_id, lambda t: t["incident"]["state"] == "resolved")
-    (diagnosis,), (decision, *_), (repair,) = trail["diagnoses"], trail["decisions"], trail["repairs"]
+    (diagnosis,), (repair,) = trail["diagnoses"], trail["repairs"]
     assert diagnosis["type"] == broken.type
-    assert decision["effect"] == ("ask" if broken.asks else "act")
-    assert decision["plan"]["strategy"] == broken.strategy
+    assert [made["effect"] for made in trail["decisions"]] == (["ask", "act"] if broken.asks else ["act"])
+    assert trail["decisions"][-1]["plan"]["strategy"] == broken.strategy
     assert repair["remediation"]["approved_by"] == ("admin" if broken.asks else "")
     assert repair["outcome"]["ended"] == "verified"
     assert [entry["kind"] for entry in repair["journal"]][:3] == ["snapshot", "intent", "receipt"]

@@ -27,7 +27,7 @@ class TestStart:
     def test_the_token_is_read_each_time_and_sent(self, jobs: JobServer, tmp_path: Path) -> None:
         token = tmp_path / "token"
         asked = client(jobs, token_file=str(token))
-        with pytest.raises(FarSideError, match="token file") as none:
+        with pytest.raises(FarSideError, match="token cannot be read") as none:
             asked.start("k0", "")
         token.write_text("one\n")
         asked.start("k1", "")

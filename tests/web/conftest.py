@@ -85,7 +85,7 @@ class World:
         self.group = Group(self.database, self.clock, lambda opened: None)
         self.retriever = Retriever(HashingEmbedder())
         taxonomy = read_taxonomy(knowledge_folder() / "taxonomy.yaml")
-        targets = Targets(folder / "targets.yaml")
+        targets = Targets(folder / "targets.yaml", self.database)
         strategies = {one.id: one(targets) for one in (RetryWithExponentialBackoff, EscalateToHuman)}
         self.inbox = Inbox(self.group.commit)
         self.parts = Parts(
@@ -101,6 +101,7 @@ class World:
             taxonomy=taxonomy,
             strategies=strategies,
             targets=targets,
+            programs=("/usr/bin/vaultctl",),
             runbooks=lambda: read_runbooks(
                 self.shelf, taxonomy, {name: strategy.Params for name, strategy in strategies.items()}
             ),

@@ -2,6 +2,8 @@
 
 from app.remediation.strategies.escalate_to_human import EscalateToHuman
 from app.remediation.strategies.recover_service import RecoverService
+from app.remediation.strategies.refresh_credentials_and_retry import RefreshCredentialsAndRetry
+from app.remediation.strategies.restart_with_elevated_permissions import RestartWithElevatedPermissions
 from app.remediation.strategies.retry_with_exponential_backoff import RetryWithExponentialBackoff
 from app.remediation.strategies.rollback_model import RollbackModel
 from app.remediation.strategies.run_data_validation_and_cleanup import RunDataValidationAndCleanup
@@ -16,5 +18,7 @@ STRATEGIES: tuple[type[Strategy], ...] = (
     RunDeduplicationScript,
     UpdateSchemaAndRetry,
     RollbackModel,
+    RefreshCredentialsAndRetry,
+    RestartWithElevatedPermissions,
     EscalateToHuman,
 )

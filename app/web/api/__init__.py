@@ -12,6 +12,7 @@ from app.web.api import (
     knowledge,
     pause,
     shadow,
+    targets,
     webhooks,
 )
 
@@ -24,6 +25,7 @@ for module in (
     diagnose,
     calibration,
     knowledge,
+    targets,
     pause,
     shadow,
     audit,

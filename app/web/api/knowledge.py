@@ -1,4 +1,4 @@
-"""What is known: strategies with their record, runbooks, targets."""
+"""What is known: strategies with their record, runbooks, gaps."""
 
 from typing import Any
 
@@ -37,15 +37,3 @@ def knowledge_gaps(parts: PartsDep, person: Reader) -> dict[str, Any]:
         unknown = unexplained(session, parts.decision.ask_at)
     found = gaps(unknown, retriever)
     return {"unexplained": len(unknown), "items": [gap.model_dump(mode="json") for gap in found]}
-
-
-@router.get("/targets", summary="List targets")
-def targets(parts: PartsDep, person: Reader) -> dict[str, Any]:
-    """What is registered and what is allowed there; how it is reached is not shown."""
-    return {
-        "items": [
-            {"key": key, "owner": target.owner, "reached_by": target.connection.type, "allow": target.allow}
-            for key, target in sorted(parts.targets.all().items())
-        ],
-        "problem": parts.targets.problem.says if parts.targets.problem else None,
-    }
