@@ -104,7 +104,7 @@ class Service:
             process.stop(running, 0)
 
 
-class _Quiet(BaseHTTPRequestHandler):
+class Quiet(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -146,7 +146,7 @@ class JobServer:
         self.paths: list[str] = []
         jobs = self
 
-        class Handler(_Quiet):
+        class Handler(Quiet):
             def do_POST(self) -> None:
                 jobs.start(self)
 
@@ -175,7 +175,7 @@ class JobServer:
         }
         return {name: value for name, value in whole.items() if value is not None}
 
-    def start(self, to: _Quiet) -> None:
+    def start(self, to: Quiet) -> None:
         to.body()
         key = to.headers["Idempotency-Key"]
         with self._lock:
@@ -199,7 +199,7 @@ class JobServer:
             run = self.runs[key]
             return to.answer(201, {"status": "running"} if self.nameless else {**run, "status": "queued"})
 
-    def tell(self, to: _Quiet) -> None:
+    def tell(self, to: Quiet) -> None:
         url = urlsplit(to.path)
         if url.path == "/huge":
             return to.answer(200, "x" * 2_000_000)
@@ -214,7 +214,7 @@ class JobServer:
             run = known.get(url.path.rpartition("/")[2])
         return to.answer(404) if run is None else to.answer(200, {"status": self.status, **run})
 
-    def _drip(self, to: _Quiet) -> None:
+    def _drip(self, to: Quiet) -> None:
         to.send_response(200)
         to.end_headers()
         for _ in range(100):
@@ -234,11 +234,35 @@ class JobServer:
             self._server.server_close()
 
 
+class HealthPage:
+    """Answers 200 while `well`, else 503."""
+
+    def __init__(self, well: Callable[[], bool]) -> None:
+        class Handler(Quiet):
+            def do_GET(self) -> None:
+                self.answer(200 if well() else 503)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.handle_error = lambda request, client: None  # type: ignore[method-assign]
+        self.url = f"http://127.0.0.1:{self._server.server_port}/health"
+
+    @contextmanager
+    def running(self) -> Iterator["HealthPage"]:
+        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._server.shutdown()
+            thread.join()
+            self._server.server_close()
+
+
 def serve(folder: Path) -> None:
     """The service's main function."""
     ill_by = [(folder / "ill").read_text().strip() if (folder / "ill").exists() else ""]
 
-    class Handler(_Quiet):
+    class Handler(Quiet):
         def do_GET(self) -> None:
             self.answer(503 if ill_by[0] else 200)
 

@@ -23,7 +23,7 @@ from uuid import uuid4
 
 import httpx
 
-from tests.doubles import _Quiet as Quiet
+from tests.doubles import Quiet as Quiet
 from tests.doubles import until
 
 _one_at_a_time = threading.Lock()

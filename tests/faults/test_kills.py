@@ -68,9 +68,9 @@ def survive(folder: Path, strategy: str, point: Point) -> None:
             trail = site.api.ended(incident_id)
             scene.as_before()
         else:
-            trail = site.api.wait(incident_id, lambda t: t["incident"]["state"] == "resolved")
+            trail = scene.ended(site, incident_id)
             scene.mended(site.backups(trail))
-        check(site, trail, strategy, "undone" if undoing else "verified")
+        check(site, trail, strategy, "undone" if undoing else scene.ends)
     finally:
         site.end()
         scene.close()
