@@ -236,6 +236,30 @@ class JobServer:
             self._server.server_close()
 
 
+class HealthPage:
+    """Answers 200 while `well`, else 503."""
+
+    def __init__(self, well: Callable[[], bool]) -> None:
+        class Handler(Quiet):
+            def do_GET(self) -> None:
+                self.answer(200 if well() else 503)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.handle_error = lambda request, client: None  # type: ignore[method-assign]
+        self.url = f"http://127.0.0.1:{self._server.server_port}/health"
+
+    @contextmanager
+    def running(self) -> Iterator["HealthPage"]:
+        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._server.shutdown()
+            thread.join()
+            self._server.server_close()
+
+
 def serve(folder: Path) -> None:
     """The service's main function."""
     ill_by = [(folder / "ill").read_text().strip() if (folder / "ill").exists() else ""]

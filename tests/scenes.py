@@ -16,16 +16,21 @@ from typing import Any, ClassVar
 
 from app.decision.plan import Risk
 from app.remediation.strategies import STRATEGIES
-from tests.doubles import JobServer, Service, until
+from tests.doubles import HealthPage, JobServer, Service, until
+from tests.far_git import Hub, Origin
 from tests.registry import LiveModel
 from tests.server import Body, Mendline
 from tests.vault import Vault
 
 
 class Scene:
-    """One broken thing. `disprove` makes it broken again after it was acted on, so that verifying says no."""
+    """One broken thing. `disprove` makes it broken again after it was acted on, so that verifying says no.
+
+    `ends` is how its repair ends when all goes well.
+    """
 
     strategy: ClassVar[str]
+    ends: ClassVar[str] = "verified"
     message: ClassVar[str]
     type: ClassVar[str]
     defaults: ClassVar[Body] = {}
@@ -45,6 +50,12 @@ class Scene:
     def asks(self) -> bool:
         """Whether a person must agree, because the risk is high."""
         return any(kind.risk is Risk.HIGH for kind in STRATEGIES if kind.id == self.strategy)
+
+    def ended(self, site: Mendline, incident_id: str) -> Body:
+        """The trail, once its repair ended well."""
+        if self.ends != "verified":
+            return site.api.ended(incident_id)
+        return site.api.wait(incident_id, lambda t: t["incident"]["state"] == "resolved")
 
     def disprove(self, site: Mendline, name: str) -> None:
         raise NotImplementedError
@@ -414,6 +425,188 @@ class MissingRight(WithVault):
         self._run_at_most_once()
 
 
+class Training(Scene):
+    """A training job whose batches do not fit, with its settings in Git."""
+
+    strategy = "reduce_batch_size"
+    type = "gpu_out_of_memory"
+    message = "CUDA out of memory while training: tried to allocate 2 GiB on GPU 0"
+    defaults = {"batch_size": "train.batch_size", "gradient_checkpointing": "train.checkpointing"}
+
+    BEFORE = "train:\n  batch_size: 32  # per device\n  epochs: 3\n"
+    AFTER = "train:\n  batch_size: 16  # per device\n  epochs: 3\n  checkpointing: true\n"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.origin = Origin(folder, {"train.yaml": self.BEFORE})
+        self.job = Job(folder / "job", fail=0)
+        self.connection = {
+            "type": "git_file",
+            "remote": self.origin.url,
+            "branch": "main",
+            "path": "train.yaml",
+            "keys": list(self.defaults.values()),
+            "rerun": self.job.connection,
+        }
+
+    def disprove(self, site: Mendline, name: str) -> None:
+        """The next runs fail too."""
+        self.job.server.fail = 100
+
+    def mended(self, kept: Path) -> None:
+        assert self.origin.text("train.yaml") == self.AFTER
+        assert len(self.origin.messages()) == 2
+        assert len(self.origin.keys()) == 1
+        self.job.mended(kept)
+
+    def as_before(self) -> None:
+        assert self.origin.text("train.yaml") == self.BEFORE
+        assert [text.startswith("Take back") for text in self.origin.messages()] == [True, False, False]
+        assert len(self.origin.keys()) == 1
+        assert set(self.job.server.asked.values()) == {1}
+
+    def close(self) -> None:
+        self.job.close()
+
+
+class WrongSetting(Scene):
+    """A job whose settings on this machine name no region."""
+
+    strategy = "update_configuration_and_retry"
+    type = "configuration_error"
+    message = "invalid configuration: setting region is missing in the configuration file"
+    defaults = {"settings": {"warehouse.region": "eu-west-1"}}
+
+    BEFORE = '# of the nightly load\n[warehouse]\nhost = "db"  # internal\n'
+    AFTER = f'{BEFORE}region = "eu-west-1"\n'
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.path = folder / "load.toml"
+        self.path.write_text(self.BEFORE)
+        self.job = Job(folder / "job", fail=0)
+        self.connection = {
+            "type": "config_file",
+            "path": str(self.path),
+            "keys": ["warehouse.region"],
+            "rerun": self.job.connection,
+        }
+
+    def disprove(self, site: Mendline, name: str) -> None:
+        """The next runs fail too."""
+        self.job.server.fail = 100
+
+    def mended(self, kept: Path) -> None:
+        assert self.path.read_text() == self.AFTER
+        assert [copy.read_text() for copy in kept.iterdir()] == [self.BEFORE]
+        self.job.mended(kept)
+
+    def as_before(self) -> None:
+        assert self.path.read_text() == self.BEFORE
+        assert set(self.job.server.asked.values()) == {1}
+
+    def close(self) -> None:
+        self.job.close()
+
+
+class BrokenBuild(Scene):
+    """A build that fails since a name was changed, and a known fix; the checks of a proposal succeed."""
+
+    strategy = "open_fix_pull_request"
+    type = "build_failure"
+    message = "BUILD FAILURE: compilation error, cannot find symbol in OrderLoader.java"
+    ends = "handed_over"
+    defaults = {
+        "title": "Call the loader by its new name",
+        "edits": [{"file": "src/Main.java", "find": "OrderLoader", "replace": "OrdersLoader"}],
+    }
+
+    BEFORE = "class Main { OrderLoader loader; }\n"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.origin = Origin(folder, {"src/Main.java": self.BEFORE})
+        self.hub = Hub(self.origin)
+        self.hub.ran = {"build": "success"}
+        self._running = self.hub.running()
+        self._running.__enter__()
+        self.connection = {
+            "type": "git_repository",
+            "remote": self.origin.url,
+            "branch": "main",
+            "files": ["src/Main.java"],
+            "github": self.hub.app(folder, checks=["build"]),
+        }
+
+    def disprove(self, site: Mendline, name: str) -> None:
+        """The proposal does not build either."""
+        self.hub.ran = {"build": "failure"}
+
+    def mended(self, kept: Path) -> None:
+        (pull,) = self.hub.open
+        assert self.hub.did["open"] == 1
+        assert self.origin.text("src/Main.java", pull["head"]["sha"]) == self.BEFORE.replace(
+            "Order", "Orders"
+        )
+        assert self.origin.git("rev-list", f"main..{pull['head']['sha']}").split() == [pull["head"]["sha"]]
+        self._untouched()
+
+    def as_before(self) -> None:
+        assert self.hub.open == []
+        assert self.hub.did["open"] <= 1
+        assert self.origin.branches == {"main"}
+        self._untouched()
+
+    def _untouched(self) -> None:
+        assert self.origin.tip() == self.origin.first
+
+    def close(self) -> None:
+        self._running.__exit__(None, None, None)
+
+
+class BadRollout(Scene):
+    """A deployment from Git whose newest revision is not well."""
+
+    strategy = "rollback_deployment"
+    type = "deployment_failure"
+    message = "deployment rollout failed: revision did not become ready, progress deadline exceeded"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.origin = Origin(folder, {"version": "1", "app.yaml": "replicas: 2\n"})
+        self.origin.tag("good/1", self.origin.first)
+        self.bad = self.origin.commit({"version": "2", "added.yaml": "x: 1\n"}, "release 2")
+        self.well = True
+        self.health = HealthPage(lambda: self.well and self.origin.text("version") == "1")
+        self._running = self.health.running()
+        self._running.__enter__()
+        self.connection = {
+            "type": "git_deployment",
+            "remote": self.origin.url,
+            "branch": "main",
+            "health": self.health.url,
+            "within": 2,
+            "settle": 0.2,
+        }
+
+    def disprove(self, site: Mendline, name: str) -> None:
+        """It was not the release."""
+        self.well = False
+
+    def mended(self, kept: Path) -> None:
+        assert self.origin.git("diff", "--stat", self.origin.first, "main") == ""
+        assert self.origin.git("rev-parse", "main^").strip() == self.bad
+        assert len(self.origin.keys()) == 1
+
+    def as_before(self) -> None:
+        assert self.origin.git("diff", "--stat", self.bad, "main") == ""
+        assert self.origin.git("rev-parse", "main^^").strip() == self.bad
+        assert len(self.origin.keys()) == 1
+
+    def close(self) -> None:
+        self._running.__exit__(None, None, None)
+
+
 SCENES: tuple[type[Scene], ...] = (
     Job,
     DeadService,
@@ -423,6 +616,10 @@ SCENES: tuple[type[Scene], ...] = (
     BadModel,
     ExpiredCredential,
     MissingRight,
+    Training,
+    WrongSetting,
+    BrokenBuild,
+    BadRollout,
 )
 
 

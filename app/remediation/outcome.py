@@ -8,7 +8,8 @@ from app.foundation.record import Record
 
 class Ended(StrEnum):
     """VERIFIED: the signal recovered and held. UNDONE: it did not help and everything is as before.
-    STUCK: it did not help and could not be taken back wholly. HANDED_OVER: a person must do it.
+    STUCK: it did not help and could not be taken back wholly. HANDED_OVER: a person must do it,
+    with everything as before, or with what `says` tells (a pull request that waits for a review).
     STOPPED: nothing was done (paused, denied, expired, changed plan, incident no longer open).
     """
 

@@ -22,6 +22,7 @@ from app.remediation.store import Kind
 from app.remediation.strategy import (
     CannotUndo,
     Disproved,
+    HandedOver,
     NeedsHuman,
     NotDone,
     Pending,
@@ -77,7 +78,7 @@ class Acted(Record):
 
 
 class Looked(Record):
-    """What verifying said: verified, pending or disproved."""
+    """What verifying said: verified, pending, disproved or handed_over."""
 
     how: str
     says: str
@@ -169,12 +170,18 @@ class Acts:
     def check(self, remediation_id: str, index: int, nth: int) -> Looked:
         """One look at the incident's own signal."""
         remediation = self.load(remediation_id)
-        looked: Verified | Pending | Disproved
+        looked: Verified | Pending | Disproved | HandedOver
         try:
             looked = self._strategy(remediation).verify(remediation.plan, self._receipts(remediation_id))
         except Exception as error:
             looked = Pending(says=self._defect("verify", remediation, error))
-        how = {Verified: "verified", Pending: "pending", Disproved: "disproved"}[type(looked)]
+        hows = {
+            Verified: "verified",
+            Pending: "pending",
+            Disproved: "disproved",
+            HandedOver: Ended.HANDED_OVER.value,
+        }
+        how = hows[type(looked)]
         result = Looked(how=how, says=looked.says)
         if how != "pending":
             self._note(remediation_id, Kind.CHECK, index, result, nth)
@@ -309,6 +316,8 @@ async def remediate(durable: Durable, acts: Acts, remediation: store.Remediation
         said = looked.says
         if last and looked.how == "verified":
             return await finish(Ended.VERIFIED, looked.says)
+        if looked.how == Ended.HANDED_OVER:
+            return await finish(Ended.HANDED_OVER, looked.says)
         if not last and looked.how != "verified":
             break
     return await give_up(said, human=False)
@@ -345,7 +354,7 @@ async def _settled(
                 if held.how != "verified":
                     return Looked(how="disproved", says=f"it did not hold for {settle:g} s: {held.says}")
             return looked
-        if looked.how == "disproved":
+        if looked.how in ("disproved", Ended.HANDED_OVER):
             return looked
         if waited >= within:
             return Looked(how="disproved", says=f"no sign of recovery within {within:g} s: {looked.says}")

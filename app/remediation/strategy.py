@@ -73,6 +73,12 @@ class Disproved(Record):
     says: str
 
 
+class HandedOver(Record):
+    """Our part is done and stands; whether it helps is up to a person, so the incident stays open."""
+
+    says: str
+
+
 class Undone(Record):
     """Everything is as the snapshot has it."""
 
@@ -157,7 +163,7 @@ class Strategy(Protocol):
         """After a crash between act and receipt: did the step with this key take effect?"""
         ...
 
-    def verify(self, plan: Plan, receipts: Sequence[Receipt]) -> Verified | Pending | Disproved:
+    def verify(self, plan: Plan, receipts: Sequence[Receipt]) -> Verified | Pending | Disproved | HandedOver:
         """Whether the incident's own signal recovered. Changes nothing."""
         ...
 

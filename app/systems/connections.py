@@ -308,7 +308,152 @@ class Grant(Record):
     rerun: HttpJob
 
 
+def _settings_form(path: str) -> str:
+    if not path.lower().endswith((".yaml", ".yml", ".json", ".toml")):
+        raise ValueError("a file of settings ends in .yaml, .yml, .json or .toml")
+    return path
+
+
+def _inside(path: str) -> str:
+    parts = path.split("/")
+    if not path.isprintable() or set(parts) & {"", ".", ".."} or ".git" in map(str.lower, parts):
+        raise ValueError("a path within the repository, with / between its parts and no . or .. in it")
+    return path
+
+
+def _remote(remote: str) -> str:
+    if not re.fullmatch(r"https://[^@?#\s]+|ssh://(\w[\w.-]*@)?[A-Za-z0-9][^@?#\s]*|file:///[^?#]+", remote):
+        raise ValueError(
+            "an address like https://host/path, ssh://git@host/path or file:///path, no password in it"
+        )
+    return remote
+
+
+def _reference(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_*](?:[A-Za-z0-9_*+@=/-]|\.(?!\.))*", name) or re.search(
+        r"//|/\.|@$|\.$|/$|\.lock(/|$)", name
+    ):
+        raise ValueError("not a name that Git takes")
+    return name
+
+
+def _encrypted(address: str) -> str:
+    if not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])(:|/|$)", address):
+        raise ValueError("an https address: it is sent a token")
+    return address.rstrip("/")
+
+
+SettingsPath = Annotated[Path, AfterValidator(lambda path: Path(_settings_form(str(path))))]
+RepositoryPath = Annotated[str, AfterValidator(_inside)]
+Remote = Annotated[str, AfterValidator(_remote)]
+Branch = Annotated[str, AfterValidator(_reference), Field(pattern=r"^[^*]+$")]
+TagPattern = Annotated[str, AfterValidator(_reference), Field(pattern=r"^[^*]*\*[^*]*$")]
+
+
+class GithubApp(Record):
+    """A GitHub App that is installed on one repository, for its pull requests.
+
+    app_id         the App's client id or number.
+    key_file       its private key, PEM.
+    checks         the check runs that must succeed on what is proposed. None: nothing has checked it.
+    checks_within  seconds that these may take.
+    """
+
+    api: Annotated[str, AfterValidator(_encrypted)] = "https://api.github.com"
+    repository: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
+    app_id: int | str
+    installation_id: int = Field(gt=0)
+    key_file: Path
+    checks: tuple[str, ...] = ()
+    checks_within: float = Field(3600, gt=0, le=86_400)
+    timeout: float = Field(20, gt=0, le=300)
+
+
+class GitBranch(Record):
+    """A branch of a remote repository.
+
+    token_file  the password for https; without one, the GitHub App's token, where one is registered.
+    timeout     seconds for one exchange with the remote.
+    """
+
+    remote: Remote
+    branch: Branch
+    token_file: Path | None = None
+    timeout: float = Field(60, gt=0, le=600)
+    github: GithubApp | None = None
+
+
+class ConfigFile(Record):
+    """A file of settings on this machine, of which only `keys` may be changed; `a.b.0` is a path in it.
+
+    rerun  the job that reads it, run again after a change.
+    """
+
+    type: Literal["config_file"]
+    path: SettingsPath
+    keys: Annotated[tuple[str, ...], Field(min_length=1)]
+    rerun: HttpJob | None = None
+
+
+class GitFile(GitBranch):
+    """A file of settings in Git, as `ConfigFile`. With `github` a change is proposed, else committed."""
+
+    type: Literal["git_file"]
+    path: Annotated[RepositoryPath, AfterValidator(_settings_form)]
+    keys: Annotated[tuple[str, ...], Field(min_length=1)]
+    rerun: HttpJob | None = None
+
+
+class GitRepository(GitBranch):
+    """A repository to which changes of `files` may be proposed."""
+
+    type: Literal["git_repository"]
+    files: Annotated[tuple[RepositoryPath, ...], Field(min_length=1)]
+    github: GithubApp
+
+
+class GitDeployment(GitBranch):
+    """A branch whose head is what is deployed.
+
+    good    the tags that mark good revisions, as `good/*`.
+    health  answers 2xx when the deployment is well.
+    within  seconds that a rollout may take.    settle  seconds for which health must then hold.
+    """
+
+    type: Literal["git_deployment"]
+    good: TagPattern = "good/*"
+    health: str
+    within: float = Field(600, gt=0, le=86_400)
+    settle: float = Field(60, ge=0, le=86_400)
+
+
+class Releases(Record):
+    """A folder of releases, of which a symbolic link names the current one; the rest as `GitDeployment`.
+
+    current  the link.    good  the file within a release that marks it as good; the newest mark counts.
+    """
+
+    type: Literal["releases"]
+    folder: Path
+    current: Path
+    good: str = Field("GOOD", pattern=r"^[\w.-]+$")
+    health: str
+    within: float = Field(300, gt=0, le=86_400)
+    settle: float = Field(30, ge=0, le=86_400)
+
+
 Connection = Annotated[
-    HttpJob | SupervisedProcess | DataFile | SqlTable | MlflowModel | Credential | Grant,
+    HttpJob
+    | SupervisedProcess
+    | DataFile
+    | SqlTable
+    | MlflowModel
+    | Credential
+    | Grant
+    | ConfigFile
+    | GitFile
+    | GitRepository
+    | GitDeployment
+    | Releases,
     Field(discriminator="type"),
 ]

@@ -47,6 +47,13 @@ class Answer(Record):
     body: bytes
 
 
+class Health(Record):
+    """One look at a health address."""
+
+    ok: bool
+    says: str
+
+
 class Run(Record):
     """One run of a job; `id` is empty when the far side named none."""
 
@@ -114,6 +121,15 @@ def ask(
 def bearer(token: str) -> dict[str, str]:
     """The header that shows this token; none for an empty one."""
     return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def health(address: str, timeout: float) -> Health:
+    """Asks a health address once; only 2xx is healthy."""
+    try:
+        answer = ask("GET", address, timeout=timeout, proxies=False)
+    except FarSideError as error:
+        return Health(ok=False, says=error.says)
+    return Health(ok=200 <= answer.status < 300, says=f"{place(address)} answered {answer.status}")
 
 
 class JobOverHttp:

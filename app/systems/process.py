@@ -14,9 +14,10 @@ import time
 from pathlib import Path
 
 from app.foundation.record import Record
+from app.systems import http
 from app.systems.connections import SupervisedProcess
 from app.systems.far_side import FarSideError
-from app.systems.http import ask, place
+from app.systems.http import Health, ask, place
 
 RELOAD_SIGNALS = ("SIGHUP", "SIGUSR1", "SIGUSR2")
 START_SECONDS = 30.0  # how long a start command has until the pid file names a live process
@@ -32,13 +33,6 @@ class Running(Record):
     started: str
 
 
-class Health(Record):
-    """One look at the health address."""
-
-    ok: bool
-    says: str
-
-
 def identify(pid: int) -> Running | None:
     """The live process with this number; None when there is none or it is a zombie."""
     found = _from_proc(pid) if Path("/proc/self/stat").exists() else _from_ps(pid)
@@ -47,11 +41,7 @@ def identify(pid: int) -> Running | None:
 
 def health(process: SupervisedProcess) -> Health:
     """Asks once; only 2xx is healthy."""
-    try:
-        answer = ask("GET", process.health, timeout=process.timeout, proxies=False)
-    except FarSideError as error:
-        return Health(ok=False, says=error.says)
-    return Health(ok=200 <= answer.status < 300, says=f"{place(process.health)} answered {answer.status}")
+    return http.health(process.health, process.timeout)
 
 
 def current(process: SupervisedProcess) -> Running | None:

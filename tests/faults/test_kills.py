@@ -110,9 +110,10 @@ def check(site: Mendline, scene: Scene, incident_id: str, *, undone: bool) -> No
             state = incidents.get(session, incident_id).state
             learned = session.exec(select(func.count()).select_from(CaseRow)).one()
     assert repair.outcome is not None
-    assert repair.outcome.ended is (Ended.UNDONE if undone else Ended.VERIFIED), repair
-    assert state is (State.FIRING if undone else State.RESOLVED)
-    assert learned == (0 if undone else 1)
+    ends = Ended.UNDONE if undone else Ended(scene.ends)
+    assert repair.outcome.ended is ends, repair
+    assert state is (State.RESOLVED if ends is Ended.VERIFIED else State.FIRING)
+    assert learned == (1 if ends is Ended.VERIFIED else 0)
     told = [(entry.kind, entry.step) for entry in repair.journal if entry.kind is not Kind.CHECK]
     assert len(told) == len(set(told)), told
     if undone:

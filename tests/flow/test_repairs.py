@@ -11,21 +11,27 @@ pytestmark = pytest.mark.server
 
 
 @pytest.mark.parametrize("kind", SCENES, ids=lambda kind: kind.strategy)
-def test_it_repairs_and_verifies(site: Mendline, scene: Make, name: str, kind: type[Scene]) -> None:
+def test_it_repairs_and_verifies(
+    site: Mendline, receiver: Receiver, scene: Make, name: str, kind: type[Scene]
+) -> None:
     broken = scene(kind)
     incident_id = site.api.report(broken.message, broken.register(site, name))
     if broken.asks:
         site.api.approve(incident_id)
-    trail = site.api.wait(incident_id, lambda t: t["incident"]["state"] == "resolved")
+    trail = broken.ended(site, incident_id)
     (diagnosis,), (repair,) = trail["diagnoses"], trail["repairs"]
     assert diagnosis["type"] == broken.type
     assert [made["effect"] for made in trail["decisions"]] == (["ask", "act"] if broken.asks else ["act"])
     assert trail["decisions"][-1]["plan"]["strategy"] == broken.strategy
     assert repair["remediation"]["approved_by"] == ("admin" if broken.asks else "")
-    assert repair["outcome"]["ended"] == "verified"
+    assert repair["outcome"]["ended"] == broken.ends
     assert [entry["kind"] for entry in repair["journal"]][:3] == ["snapshot", "intent", "receipt"]
     assert len(trail["approvals"]) == broken.asks
-    assert trail["transitions"][-1]["actor"] == f"strategy:{broken.strategy}"
+    if broken.ends == "verified":
+        assert trail["transitions"][-1]["actor"] == f"strategy:{broken.strategy}"
+    else:
+        assert trail["incident"]["state"] == "firing"
+        assert "the incident stays open" in receiver.about(incident_id, broken.ends)["text"]
     broken.mended(site.backups(trail))
 
 

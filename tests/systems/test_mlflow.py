@@ -75,7 +75,7 @@ class TestRegistry:
             Registry(model(live, url=at, token_file=tmp_path / "token")).current()
         assert live.tokens == ["Bearer hidden"]
         assert "hidden" not in error.value.says
-        with pytest.raises(FarSideError, match="the secret in .* cannot be read"):
+        with pytest.raises(FarSideError, match=r"the secret in .* cannot be read"):
             Registry(model(live, token_file=tmp_path / "none")).current()
 
     @pytest.mark.parametrize("field", ["model", "alias"])
