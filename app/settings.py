@@ -19,6 +19,7 @@ from app.knowledge.settings import KnowledgeSettings
 from app.llm.settings import LlmSettings
 from app.people.settings import PeopleSettings
 from app.pipeline.settings import PipelineSettings
+from app.remediation.settings import RemediationSettings
 from app.systems.settings import SystemsSettings
 from app.web.settings import WebSettings
 
@@ -47,6 +48,7 @@ class Settings(Record):
     knowledge: KnowledgeSettings = KnowledgeSettings()
     systems: SystemsSettings = SystemsSettings()
     decision: DecisionSettings = DecisionSettings()
+    remediation: RemediationSettings = RemediationSettings()
     llm: LlmSettings = LlmSettings()
     people: PeopleSettings = PeopleSettings()
     pipeline: PipelineSettings = PipelineSettings()

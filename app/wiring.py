@@ -268,6 +268,7 @@ class Service:
             learn,
             self._notify,
             timedelta(minutes=settings.pipeline.approval_minutes),
+            timedelta(days=settings.remediation.backup_days),
         )
         self._group = Group(database, clock, self._opened)
         self._inbox = Inbox(self._group.commit, limit=settings.intake.inbox_limit)
@@ -290,6 +291,8 @@ class Service:
             runbooks=store.runbooks,
             readiness=self.readiness,
             answered=self._runner.answer,
+            undo=self._runner.undo,
+            backups_within=timedelta(days=settings.remediation.backup_days),
             keyring=Keyring(database),
             rate_limit=RateLimit(settings.web.events_per_second),
             session_secret=session_secret(settings),

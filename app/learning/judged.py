@@ -7,20 +7,22 @@ from app.decision.tables import DecisionRow
 from app.diagnosis.tables import DiagnosisRow
 from app.learning.tables import LabelRow
 from app.remediation.outcome import Ended
-from app.remediation.tables import OutcomeRow, RemediationRow
+from app.remediation.tables import OutcomeRow, RemediationRow, UndoRow
 
 
 def judged(session: Session) -> list[Judged]:
     """By a person's word on the incident, else by a repair for the type that was verified.
 
-    A repair that did not help says nothing of the type, so it judges nothing here.
+    A repair that did not help, or that a person had undone, says nothing of the type.
     """
     verified = session.exec(
         select(DiagnosisRow.id, DiagnosisRow.confidence)
         .join(DecisionRow, col(DecisionRow.diagnosis_id) == DiagnosisRow.id)
         .join(RemediationRow, col(RemediationRow.decision_id) == DecisionRow.id)
         .join(OutcomeRow, col(OutcomeRow.remediation_id) == RemediationRow.id)
+        .outerjoin(UndoRow, col(UndoRow.remediation_id) == OutcomeRow.remediation_id)
         .where(OutcomeRow.ended == Ended.VERIFIED.value)
+        .where(col(UndoRow.remediation_id).is_(None))
     ).all()
     found = {id_: Judged(confidence=confidence, right=True) for id_, confidence in verified}
     labelled = session.exec(

@@ -19,6 +19,7 @@ from app.diagnosis.diagnose import Diagnose
 from app.diagnosis.diagnosis import Choice, Diagnosis, Symptom
 from app.foundation import metrics
 from app.foundation.clock import Clock
+from app.foundation.errors import Conflict
 from app.foundation.ids import derived_id
 from app.foundation.logging import log
 from app.foundation.record import Record
@@ -27,11 +28,12 @@ from app.incidents.incident import OPEN, Incident, State
 from app.incidents.lifecycle import advance
 from app.learning.learn import Learn
 from app.people.notify import Message, Notify
-from app.remediation import approve, store
+from app.remediation import approve, store, undo
+from app.remediation.acts import Acted
 from app.remediation.approve import Answer
 from app.remediation.outcome import Ended, Outcome
 from app.remediation.plan import ESCALATE, plan
-from app.remediation.remediate import Acts, Durable, remediate
+from app.remediation.remediate import Acts, Durable, remediate, take_back
 from app.remediation.strategy import Strategies
 from app.systems.targets import Targets
 
@@ -59,8 +61,9 @@ class Pipeline:
         learn: Learn,
         notify: Notify,
         approval_within: timedelta,
+        backups_within: timedelta,
     ) -> None:
-        """`diagnose` waits until the models are loaded."""
+        """`diagnose` waits until the models are loaded; backups are kept for `backups_within`."""
         self._database = database
         self._clock = clock
         self._diagnose = diagnose
@@ -71,6 +74,7 @@ class Pipeline:
         self._learn = learn
         self._notify = notify
         self._approval_within = approval_within
+        self._backups_within = backups_within
 
     # --- heal -----------------------------------------------------------------------------
 
@@ -113,7 +117,7 @@ class Pipeline:
             incident = incidents.get(session, diagnosis.incident_id)
             approval = approve.get(session, approval_id) if approval_id else None
         target = self._targets.find(incident.target.key)
-        planned = plan(incident, diagnosis, target, self._strategies)
+        planned = plan(incident, diagnosis, target, self._strategies, self._targets.find)
         approved_by = ""
         if approval is not None and approval.answer is Answer.APPROVED:
             if approval.plan_hash == planned.plan.hash:
@@ -249,6 +253,41 @@ class Pipeline:
         metrics.OUTCOMES.labels(outcome.strategy, outcome.ended.value).inc()
         self._tell("escalated", incident, f"{decision.says} {_reasons(decision)}".strip())
 
+    # --- undo -----------------------------------------------------------------------------
+
+    def undos(self) -> list[str]:
+        """Remediations that people asked to undo, and whose undoing has not ended."""
+        with self._database.reading() as session:
+            return undo.waiting(session)
+
+    def undone(self, remediation_id: str, taken_back: Acted) -> None:
+        """Ends an undoing: takes the outcome's credit back and leaves the incident, open again, to people.
+
+        Nothing is begun for it by itself: what a person took back is not done again.
+        """
+        now = self._clock.now()
+        with self._database.writing() as session:
+            said = undo.end(
+                session, remediation_id, done=taken_back.how == "done", says=taken_back.says, at=now
+            )
+            remediation = store.get(session, remediation_id)
+            incident = incidents.get(session, remediation.incident_id)
+        self._learn.unlearn(remediation_id)
+        # A newer incident of the same trouble may be open: then that one is worked on.
+        with suppress(Conflict), self._database.writing() as session:
+            if incident.state is State.RESOLVED:
+                because = f"{remediation.strategy} was undone: {said.reason or taken_back.says}"[:500]
+                incident = advance(
+                    session, incident.id, State.FIRING, actor=said.actor, reason=because, at=now
+                )
+                incidents.mark_handled(session, incident.id, incident.episode)
+        how = "was undone" if said.done else "could not be undone"
+        self._tell("undone", incident, f"{remediation.strategy} {how} for {said.actor}: {taken_back.says}")
+
+    def sweep_backups(self) -> None:
+        """Removes backups that were kept long enough."""
+        self.acts.sweep_backups(self._backups_within)
+
     # --- approvals ------------------------------------------------------------------------
 
     def read_answer(self, approval_id: str) -> Mapping[str, str]:
@@ -356,3 +395,9 @@ async def repair(durable: Durable, pipeline: Pipeline, remediation_id: str) -> O
         outcome = await remediate(durable, pipeline.acts, remediation)
     await durable.step("conclude", pipeline.conclude, outcome)
     return outcome
+
+
+async def undone(durable: Durable, pipeline: Pipeline, remediation_id: str) -> None:
+    """An ended remediation that a person wants undone, to the end of that."""
+    taken_back = await take_back(durable, pipeline.acts, remediation_id)
+    await durable.step("undone", pipeline.undone, remediation_id, taken_back)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from pydantic import TypeAdapter
 from sqlmodel import Session, col, func, select
 
 from app.decision.decision import Attempt
@@ -15,11 +16,12 @@ from app.diagnosis.tables import DiagnosisRow
 from app.foundation.errors import NotFound
 from app.foundation.ids import derived_id
 from app.foundation.record import Record
-from app.remediation.outcome import Ended, Outcome
-from app.remediation.tables import JournalRow, OutcomeRow, RemediationRow
+from app.remediation.outcome import ActionEnd, Ended, Outcome
+from app.remediation.tables import JournalRow, OutcomeRow, RemediationRow, UndoRow
 
 # Ends that say something of the strategy itself; a repair that was stopped does not.
 _TRIALS = (Ended.VERIFIED, Ended.UNDONE, Ended.STUCK)
+_ACTIONS: TypeAdapter[tuple[ActionEnd, ...]] = TypeAdapter(tuple[ActionEnd, ...])
 
 
 class Kind(StrEnum):
@@ -28,6 +30,7 @@ class Kind(StrEnum):
     RECEIPT = "receipt"
     CHECK = "check"
     UNDO = "undo"
+    ASKED = "asked"
 
 
 class Entry(Record):
@@ -118,11 +121,13 @@ def journal(session: Session, remediation_id: str, kind: Kind | None = None) -> 
 def end(session: Session, outcome: Outcome) -> None:
     """Stores how it ended; the first end stands."""
     if session.get(OutcomeRow, outcome.remediation_id) is None:
-        session.add(OutcomeRow(**outcome.model_dump()))
+        actions = _ACTIONS.dump_json(outcome.actions).decode()
+        session.add(OutcomeRow(**outcome.model_dump(exclude={"actions"}), actions=actions))
 
 
 def _outcome(row: OutcomeRow) -> Outcome:
-    return Outcome(**(row.model_dump() | {"ended": Ended(row.ended)}))
+    told = {"ended": Ended(row.ended), "actions": _ACTIONS.validate_json(row.actions)}
+    return Outcome(**(row.model_dump() | told))
 
 
 def outcome(session: Session, remediation_id: str) -> Outcome | None:
@@ -162,34 +167,42 @@ def attempts(session: Session, now: datetime, back: timedelta = timedelta(hours=
 
 
 def judged(session: Session) -> dict[str, list[Judged]]:
-    """By strategy, how sure each repair that was carried through was, and whether it helped."""
+    """By strategy, how sure each repair that was carried through was, and whether it helped.
+
+    One that a person had undone afterwards was a wrong action.
+    """
     rows = session.exec(
-        select(OutcomeRow.strategy, OutcomeRow.ended, DiagnosisRow.confidence)
+        select(OutcomeRow.strategy, OutcomeRow.ended, DiagnosisRow.confidence, UndoRow.remediation_id)
         .join(RemediationRow, col(RemediationRow.id) == OutcomeRow.remediation_id)
         .join(DecisionRow, col(DecisionRow.id) == RemediationRow.decision_id)
         .join(DiagnosisRow, col(DiagnosisRow.id) == DecisionRow.diagnosis_id)
+        .outerjoin(UndoRow, col(UndoRow.remediation_id) == OutcomeRow.remediation_id)
         .where(col(OutcomeRow.ended).in_([ended.value for ended in _TRIALS]))
     ).all()
     found: dict[str, list[Judged]] = {}
-    for strategy, ended, confidence in rows:
-        right = Ended(ended) is Ended.VERIFIED
+    for strategy, ended, confidence, undone in rows:
+        right = Ended(ended) is Ended.VERIFIED and undone is None
         found.setdefault(strategy, []).append(Judged(confidence=confidence, right=right))
     return found
 
 
 def records(session: Session) -> Mapping[str, TrackRecord]:
-    """Verified outcomes by strategy: how many helped, of how many that were tried to the end."""
+    """Verified outcomes by strategy: how many helped, of how many that were tried to the end.
+
+    One that a person had undone afterwards did not help.
+    """
+    undone = col(UndoRow.remediation_id).is_not(None)
     rows = session.exec(
-        select(OutcomeRow.strategy, OutcomeRow.ended, func.count()).group_by(
-            OutcomeRow.strategy, OutcomeRow.ended
-        )
+        select(OutcomeRow.strategy, OutcomeRow.ended, undone, func.count())
+        .outerjoin(UndoRow, col(UndoRow.remediation_id) == OutcomeRow.remediation_id)
+        .group_by(OutcomeRow.strategy, OutcomeRow.ended, undone)
     ).all()
     found: dict[str, TrackRecord] = {}
-    for strategy, ended, count in rows:
+    for strategy, ended, taken_back, count in rows:
         if Ended(ended) in _TRIALS:
             before = found.get(strategy, TrackRecord())
+            helped = Ended(ended) is Ended.VERIFIED and not taken_back
             found[strategy] = TrackRecord(
-                successes=before.successes + (count if Ended(ended) is Ended.VERIFIED else 0),
-                trials=before.trials + count,
+                successes=before.successes + (count if helped else 0), trials=before.trials + count
             )
     return found

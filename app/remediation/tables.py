@@ -83,3 +83,21 @@ class OutcomeRow(SQLModel, table=True):
     at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     says: str = Field(sa_column=Column(Text, nullable=False))
     undone: str = Field(sa_column=Column(Text, nullable=False))
+    # JSON of what became of each action of a playbook.
+    actions: str = Field(default="[]", sa_column=Column(Text, nullable=False, server_default="[]"))
+
+
+class UndoRow(SQLModel, table=True):
+    """A person's word that an ended repair is to be undone; the primary key makes it single use."""
+
+    __tablename__ = "undo"
+
+    remediation_id: str = Field(primary_key=True)
+    actor: str
+    reason: str
+    asked_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    # True until it has ended: what the command line asked for, or a crash left, is found by it.
+    waiting: bool = Field(default=True, index=True)
+    done: bool = False
+    ended_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime, nullable=True))
+    says: str = Field(default="", sa_column=Column(Text, nullable=False))

@@ -29,7 +29,10 @@ from app.systems.connections import Connection
 
 
 class RegisteredTarget(Record):
-    """One entry of `targets.yaml`. `allow` empty means that nothing may act here alone or approved."""
+    """One entry of `targets.yaml`. `allow` empty means that nothing may act here alone or approved.
+
+    `partners` gives playbooks names for other registered targets, as `{warehouse: shop/table/orders}`.
+    """
 
     system: str
     kind: str = ""
@@ -39,6 +42,7 @@ class RegisteredTarget(Record):
     connection: Connection
     allow: tuple[str, ...] = ()
     defaults: dict[str, dict[str, Any]] = {}
+    partners: dict[str, str] = {}
 
     @property
     def key(self) -> str:

@@ -54,7 +54,7 @@ class TestPosterior:
     )
     def test_the_prior_is_worth_four_outcomes(self, successes: int, trials: int, expected: float) -> None:
         record = TrackRecord(successes=successes, trials=trials)
-        assert posterior(TAXONOMY, "one", record) == pytest.approx(expected)
+        assert posterior(TAXONOMY, TAXONOMY.strategies["one"].prior, record) == pytest.approx(expected)
 
 
 class TestChoose:

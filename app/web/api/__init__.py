@@ -2,8 +2,18 @@
 
 from fastapi import APIRouter
 
-from app.web.api import approvals, calibration, diagnose, events, incidents, knowledge, pause, webhooks
+from app.web.api import (
+    approvals,
+    calibration,
+    diagnose,
+    events,
+    incidents,
+    knowledge,
+    pause,
+    remediations,
+    webhooks,
+)
 
 router = APIRouter(prefix="/api/v1")
-for module in (events, webhooks, incidents, approvals, diagnose, calibration, knowledge, pause):
+for module in (events, webhooks, incidents, approvals, remediations, diagnose, calibration, knowledge, pause):
     router.include_router(module.router)
