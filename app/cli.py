@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from app.commands import demo, diagnosis, incidents, operate, serve
+from app.commands import demo, diagnosis, incidents, new, operate, serve
 from app.foundation.errors import MendlineError, Unavailable
 
 app = typer.Typer(
@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (serve, diagnosis, incidents, operate, demo):
+for module in (serve, diagnosis, incidents, operate, demo, new):
     module.install(app)
 
 

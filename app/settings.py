@@ -37,6 +37,12 @@ class LogSettings(Record):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
 
 
+class PluginSettings(Record):
+    """`allow`: the names under which installed packages may bring strategies, gates and scorers."""
+
+    allow: tuple[str, ...] = ()
+
+
 class Settings(Record):
     """All of it. `data_dir` holds everything that this installation writes."""
 
@@ -52,6 +58,7 @@ class Settings(Record):
     llm: LlmSettings = LlmSettings()
     people: PeopleSettings = PeopleSettings()
     pipeline: PipelineSettings = PipelineSettings()
+    plugins: PluginSettings = PluginSettings()
 
 
 def names() -> dict[str, str]:

@@ -51,6 +51,7 @@ from app.llm.litellm_chat import LitellmChat
 from app.people.notify import Notify
 from app.pipeline.pipeline import Pipeline
 from app.pipeline.runner import Runner
+from app.plugins import Plugins, load_plugins
 from app.remediation import store as remediations
 from app.remediation.remediate import Acts, Point
 from app.remediation.strategies import STRATEGIES
@@ -71,6 +72,7 @@ class Store:
     taxonomy: Taxonomy
     targets: Targets
     strategies: Strategies
+    plugins: Plugins
 
     @property
     def knowledge(self) -> Path:
@@ -133,13 +135,17 @@ def open_store(settings: Settings, clock: Clock | None = None) -> Store:
     database = _open_database(settings)
     folder = settings.knowledge.folder or knowledge_folder()
     targets = Targets(settings.systems.targets_file or settings.data_dir / "targets.yaml")
+    plugins = load_plugins(settings.plugins.allow, targets)
+    taxonomy = read_taxonomy(folder / "taxonomy.yaml")
     return Store(
         settings=settings,
         clock=clock or SystemClock(),
         database=database,
-        taxonomy=read_taxonomy(folder / "taxonomy.yaml"),
+        # What the site's own taxonomy says of a strategy counts before what the strategy says of itself.
+        taxonomy=taxonomy.model_copy(update={"strategies": {**plugins.entries, **taxonomy.strategies}}),
         targets=targets,
-        strategies={strategy.id: strategy(targets) for strategy in STRATEGIES},
+        strategies={strategy.id: strategy(targets) for strategy in STRATEGIES} | plugins.strategies,
+        plugins=plugins,
     )
 
 
@@ -177,6 +183,7 @@ def build_brain(store: Store, told: Callable[[str], None] = lambda says: None) -
         store.knowledge / "weights.json",
         _chat(store.settings),
         lambda texts: load_vectors(store.database, embedder, texts),
+        store.plugins.scorers,
     )
 
 
@@ -245,6 +252,8 @@ class Service:
 
     def __init__(self, store: Store) -> None:
         settings, database, clock = store.settings, store.database, store.clock
+        for refused in store.plugins.refused:
+            log(__name__).warning("plugin.refused", says=refused)
         self.store = store
         self.brain = Brain(store)
         self._notify = Notify(settings.people)
@@ -261,7 +270,7 @@ class Service:
             database,
             clock,
             self.brain.diagnose,
-            Decide(default_gates(policy, settings.decision)),
+            Decide((*default_gates(policy, settings.decision), *store.plugins.gates)),
             store.strategies,
             store.targets,
             acts,

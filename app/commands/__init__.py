@@ -2,8 +2,9 @@
 
 serve      run it: serve, setup, doctor, key, version
 diagnosis  ask it: diagnose, eval, knowledge, runbook
-incidents  watch it: incidents, explain, approvals, approve, deny, correct, move
+incidents  watch it: incidents, explain, approvals, approve, deny, undo, correct, move
 operate    steer it: pause, resume, strategy, target
+new        begin a part of your own: new strategy, new gate
 demo       see it work; what it plays with is in `playground*`
 
 Rules:     a command reads the settings, opens the store, calls one verb or query and prints.

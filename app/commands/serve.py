@@ -179,6 +179,10 @@ def _check_parts(settings: "Settings") -> list[tuple[str, str, str]]:  # type: i
         found.append(("targets", "wrong", f"{targets.problem.says}: {said}"))
     else:
         found.append(("targets", "ok", f"{registered} registered in {targets.path}"))
+    if store.plugins.refused:
+        found.append(("plugins", "wrong", "; ".join(store.plugins.refused)))
+    elif settings.plugins.allow:
+        found.append(("plugins", "ok", f"{', '.join(settings.plugins.allow)} loaded"))
     with store.database.reading() as session:
         known = len(keys(session))
     hint = "" if known else "; make one: mendline key create admin --role admin"

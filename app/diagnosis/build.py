@@ -21,7 +21,7 @@ from app.diagnosis.fit import (
     name_of,
     read_weights,
 )
-from app.diagnosis.scorer import Scorer
+from app.diagnosis.scorer import Scorer, named
 from app.diagnosis.scorers import (
     EmbeddingLinear,
     LanguageModel,
@@ -31,6 +31,7 @@ from app.diagnosis.scorers import (
     TfidfLinear,
 )
 from app.foundation.clock import Clock
+from app.foundation.logging import log
 from app.knowledge.case import Case, Origin
 from app.knowledge.embed import Embedder, Matrix
 from app.knowledge.retrieve import Retriever
@@ -57,10 +58,12 @@ def build(
     weights: Path | None = None,
     chat: Chat | None = None,
     embed: Callable[[Sequence[str]], Matrix] | None = None,
+    more: Sequence[Callable[[Retriever], Scorer]] = (),
 ) -> tuple[Diagnose, Retriever]:
     """`vectors` embed `embedded(cases)`. With `models`, a fit that is kept there is used again;
     `weights` is the file of those that ship; `chat` adds the language model as one more voice;
-    `embed` knows the vectors of the runbooks' sections that were embedded before.
+    `embed` knows the vectors of the runbooks' sections that were embedded before; `more` make
+    scorers that do not ship, none of which can keep the others from working.
 
     Models are fitted on shipped cases, so that a restart gives the same answers as before;
     the site's own cases count through retrieval at once, and through `own_cases`.
@@ -87,6 +90,13 @@ def build(
     if chat is not None:
         scorers.append(LanguageModel(LanguageModel.Params(), chat, taxonomy))
     pooled = {**fitted.weights, name_of(OwnCases): OWN_WEIGHT, name_of(LanguageModel): MODEL_WEIGHT}
+    for make in more:
+        try:
+            scorers.append(make(retriever))
+        except Exception as error:
+            log(__name__).error("scorer.not_made", scorer=getattr(make, "id", ""), exc_info=error)
+        else:
+            pooled[named(scorers[-1])] = MODEL_WEIGHT
     return Diagnose(scorers, pooled, fitted, retriever, taxonomy, registered, records, clock), retriever
 
 

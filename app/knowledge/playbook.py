@@ -106,7 +106,8 @@ class Retry(Record):
 class Action(Record):
     """One action. `target` is another than the incident's own: a registered target's key, or a name that the
     incident's target entry gives one. `timeout` bounds what it may wait in all, in seconds; a single call is
-    bounded by the target's connection. None: only the strategy's own bounds hold.
+    bounded by the target's connection. None: only the strategy's own bounds hold. `line` is where it stands
+    in its file.
     """
 
     strategy: str
@@ -116,6 +117,7 @@ class Action(Record):
     retry: Retry = Retry()
     timeout: float | None = Field(None, gt=0, le=86_400)
     on_error: OnError = OnError.UNDO
+    line: int = Field(0, exclude=True)
 
 
 Found = tuple[int, str]  # a line of the file, and what is wrong there
@@ -140,17 +142,20 @@ def read_actions(
     for count, (line, text) in enumerate(_blocks(body, first_line, wrong), 1):
         action, found = _read(text, count, taxonomy, params)
         wrong += [(line + at, f"action {count}: {says}") for at, says in found]
-        actions += [action] if action else []
+        actions += [action.model_copy(update={"line": line})] if action else []
         if count > MOST_ACTIONS:
             wrong.append((line, f"a playbook has {MOST_ACTIONS} actions at most"))
     return tuple(actions), wrong
 
 
-def unregistered(actions: Sequence[Action], keys: Iterable[str], names: Iterable[str]) -> list[str]:
-    """Of actions that name another target, those whose target nobody registered, in words."""
-    known = {*keys, *names}
+def unregistered(actions: Sequence[Action], keys: Iterable[str], names: Iterable[str]) -> list[Found]:
+    """Of actions that name another target, those whose target nobody registered."""
+    known = sorted({*keys, *names})
     return [
-        f"action {number}: no target {action.target!r} is registered{nearest(action.target, sorted(known))}"
+        (
+            action.line,
+            f"action {number}: no target {action.target!r} is registered{nearest(action.target, known)}",
+        )
         for number, action in enumerate(actions, 1)
         if action.target and action.target not in known
     ]

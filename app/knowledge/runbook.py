@@ -208,7 +208,7 @@ def read_runbook(
     ]
     if mistakes:
         return None, sorted(mistakes, key=lambda mistake: mistake.line)
-    return Runbook(**front.model_dump(), title=title, sections=tuple(sections)), []
+    return Runbook(**front.model_dump(), title=title, sections=tuple(sections), actions=actions), []
 
 
 def read_runbooks(
