@@ -37,6 +37,9 @@ from app.remediation.remediate import Acts, Durable, remediate, take_back
 from app.remediation.strategy import Strategies
 from app.systems.targets import Targets
 
+BUSY = "busy"
+_AGAIN = 1.0  # seconds between two looks whether a target is free
+
 
 class Next(Record):
     """What a decision leads to; `remediation_id` and `target` are set when a repair was begun."""
@@ -190,7 +193,11 @@ class Pipeline:
     # --- repair ---------------------------------------------------------------------------
 
     def still(self, remediation_id: str) -> str:
-        """Why this repair must not start now, or empty: time has passed since it was decided."""
+        """Why this repair must not start now, or empty: time has passed since it was decided.
+
+        Empty also means that its targets are held for it. Its own is free by the queue; those that a
+        playbook acts on besides may be `BUSY`.
+        """
         now = self._clock.now()
         with self._database.reading() as session:
             remediation = store.get(session, remediation_id)
@@ -211,7 +218,14 @@ class Pipeline:
             approved_by=remediation.approved_by,
         )
         effect, _, says = self._decide.decide(situation, now)
-        return "" if effect is Effect.ACT else says
+        if effect is not Effect.ACT:
+            return says
+        return "" if self.hold(remediation_id, remediation_id) else BUSY
+
+    def hold(self, by: str, remediation_id: str) -> bool:
+        """Holds every target of the repair's plan, unless something else acts on one of them."""
+        with self._database.writing() as session:
+            return store.hold(session, by, store.get(session, remediation_id).plan.targets)
 
     def stop(self, remediation_id: str, why: str) -> Outcome:
         """Ends a repair that never started."""
@@ -270,6 +284,7 @@ class Pipeline:
             said = undo.end(
                 session, remediation_id, done=taken_back.how == "done", says=taken_back.says, at=now
             )
+            store.release(session, f"undo:{remediation_id}")
             remediation = store.get(session, remediation_id)
             incident = incidents.get(session, remediation.incident_id)
         self._learn.unlearn(remediation_id)
@@ -388,6 +403,11 @@ async def answered(durable: Durable, pipeline: Pipeline, approval_id: str) -> Ne
 async def repair(durable: Durable, pipeline: Pipeline, remediation_id: str) -> Outcome:
     """A begun remediation, to its outcome."""
     why = await durable.step("still", pipeline.still, remediation_id)
+    looks = 1
+    while why == BUSY:
+        await durable.sleep(_AGAIN)
+        why = await durable.step(f"still {looks}", pipeline.still, remediation_id)
+        looks += 1
     if why:
         outcome = await durable.step("stop", pipeline.stop, remediation_id, why)
     else:
@@ -399,5 +419,9 @@ async def repair(durable: Durable, pipeline: Pipeline, remediation_id: str) -> O
 
 async def undone(durable: Durable, pipeline: Pipeline, remediation_id: str) -> None:
     """An ended remediation that a person wants undone, to the end of that."""
+    looks = 0
+    while not await durable.step(f"hold {looks}", pipeline.hold, f"undo:{remediation_id}", remediation_id):
+        await durable.sleep(_AGAIN)
+        looks += 1
     taken_back = await take_back(durable, pipeline.acts, remediation_id)
     await durable.step("undone", pipeline.undone, remediation_id, taken_back)

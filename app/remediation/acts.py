@@ -244,6 +244,7 @@ class Acts:
         )
         with self._database.writing() as session:
             store.end(session, outcome)
+            store.release(session, remediation_id)
             session.flush()
             stored = store.outcome(session, remediation_id)
         self._reach(Point.ENDED, remediation.strategy)

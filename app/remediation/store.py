@@ -1,10 +1,12 @@
 """Queries on remediations, their journal and outcomes. Each takes a session and commits nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pydantic import TypeAdapter
+from sqlalchemy import delete
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, func, select
 
 from app.decision.decision import Attempt
@@ -17,7 +19,7 @@ from app.foundation.errors import NotFound
 from app.foundation.ids import derived_id
 from app.foundation.record import Record
 from app.remediation.outcome import ActionEnd, Ended, Outcome
-from app.remediation.tables import JournalRow, OutcomeRow, RemediationRow, UndoRow
+from app.remediation.tables import HeldRow, JournalRow, OutcomeRow, RemediationRow, UndoRow
 
 # Ends that say something of the strategy itself; a repair that was stopped does not.
 _TRIALS = (Ended.VERIFIED, Ended.UNDONE, Ended.STUCK)
@@ -142,6 +144,25 @@ def outcomes_of(session: Session, incident_id: str) -> list[Outcome]:
         select(OutcomeRow).where(OutcomeRow.incident_id == incident_id).order_by(col(OutcomeRow.at))
     ).all()
     return [_outcome(row) for row in rows]
+
+
+def hold(session: Session, by: str, targets: Sequence[str]) -> bool:
+    """Holds all of the targets for `by`, or none when another holds one of them. Holding twice is once."""
+    held = session.exec(select(HeldRow).where(col(HeldRow.target).in_(targets))).all()
+    if any(row.by != by for row in held):
+        return False
+    session.add_all([HeldRow(target=one, by=by) for one in set(targets) - {row.target for row in held}])
+    try:
+        session.flush()
+    except IntegrityError:
+        session.rollback()
+        return False
+    return True
+
+
+def release(session: Session, by: str) -> None:
+    """Lets go of what `by` holds."""
+    session.exec(delete(HeldRow).where(col(HeldRow.by) == by))
 
 
 def attempts(session: Session, now: datetime, back: timedelta = timedelta(hours=24)) -> tuple[Attempt, ...]:

@@ -87,6 +87,15 @@ class OutcomeRow(SQLModel, table=True):
     actions: str = Field(default="[]", sa_column=Column(Text, nullable=False, server_default="[]"))
 
 
+class HeldRow(SQLModel, table=True):
+    """A target that a repair acts on now, or an undoing; the primary key lets one at a time."""
+
+    __tablename__ = "held_target"
+
+    target: str = Field(primary_key=True)
+    by: str = Field(index=True)
+
+
 class UndoRow(SQLModel, table=True):
     """A person's word that an ended repair is to be undone; the primary key makes it single use."""
 
