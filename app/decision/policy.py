@@ -30,6 +30,7 @@ from app.decision.plan import Plan, Risk
 from app.foundation.errors import Invalid
 from app.foundation.record import Record
 from app.intake.event import Severity
+from app.knowledge.playbook import PLAYBOOK
 from app.knowledge.taxonomy import Taxonomy
 
 
@@ -93,7 +94,8 @@ class When(Record):
     """What a rule looks at; empty means that it does not look there.
 
     Words may be globs and are compared without regard to case. `target` is compared with the key
-    (`system/kind/name@environment`) of what the plan acts on and of what failed. `days` are those
+    (`system/kind/name@environment`) of all that the plan acts on and of what failed; `strategy` with the
+    plan's own and, in a playbook (`playbook:ID`), with those of its actions. `days` are those
     on which the hours began: `days: fri` with `22:00-06:00` holds until Saturday morning.
     `risk` fits the plan's own risk and the one it counts as when nothing can be undone.
     """
@@ -117,8 +119,8 @@ class When(Record):
         target = incident.target
         return (
             _fits(self.type, diagnosis.type)
-            and _fits(self.strategy, plan.strategy)
-            and _fits(self.target, plan.target, target.key)
+            and _fits(self.strategy, *plan.strategies)
+            and _fits(self.target, *plan.targets, target.key)
             and _fits(self.system, target.system)
             and _fits(self.environment, target.environment)
             and _fits(self.owner, target.owner)
@@ -286,6 +288,8 @@ def _strangers(policy: Policy, taxonomy: Taxonomy) -> list[tuple[tuple[str | int
                 (("rules", index, "when", key, nth), f"no such {key}: {pattern!r}{_nearest(pattern, known)}")
                 for nth, pattern in enumerate(patterns)
                 if not any(_fits((pattern,), name) for name in known)
+                # Playbooks come and go with their runbooks.
+                and not (key == "strategy" and pattern.startswith(f"{PLAYBOOK}:"))
             ]
     return found
 
