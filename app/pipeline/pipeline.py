@@ -38,7 +38,7 @@ from app.remediation.strategy import Strategies
 from app.systems.targets import Targets
 
 BUSY = "busy"
-_AGAIN = 1.0  # seconds between two looks whether a target is free
+_LONGEST = 30  # seconds between two looks whether a target is free, growing
 
 
 class Next(Record):
@@ -405,7 +405,7 @@ async def repair(durable: Durable, pipeline: Pipeline, remediation_id: str) -> O
     why = await durable.step("still", pipeline.still, remediation_id)
     looks = 1
     while why == BUSY:
-        await durable.sleep(_AGAIN)
+        await durable.sleep(min(looks, _LONGEST))
         why = await durable.step(f"still {looks}", pipeline.still, remediation_id)
         looks += 1
     if why:
@@ -419,9 +419,9 @@ async def repair(durable: Durable, pipeline: Pipeline, remediation_id: str) -> O
 
 async def undone(durable: Durable, pipeline: Pipeline, remediation_id: str) -> None:
     """An ended remediation that a person wants undone, to the end of that."""
-    looks = 0
+    looks = 1
     while not await durable.step(f"hold {looks}", pipeline.hold, f"undo:{remediation_id}", remediation_id):
-        await durable.sleep(_AGAIN)
+        await durable.sleep(min(looks, _LONGEST))
         looks += 1
     taken_back = await take_back(durable, pipeline.acts, remediation_id)
     await durable.step("undone", pipeline.undone, remediation_id, taken_back)

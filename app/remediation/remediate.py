@@ -43,6 +43,10 @@ class Ran(Record):
     began: bool = True
 
 
+class _TooLong(Exception):
+    """A part waited for as long as it may."""
+
+
 class _OfPart:
     """The engine for one part: its name stands before the names of its steps, and its sleeps are counted.
 
@@ -58,11 +62,11 @@ class _OfPart:
         return await self._durable.step(f"{self._name} {name}".strip(), call, *args)
 
     async def sleep(self, seconds: float) -> None:
-        """Raises TimeoutError once all of the part's time was waited."""
+        """Raises _TooLong once all of the part's time was waited."""
         await self._durable.sleep(min(seconds, self._left))
         self._left -= seconds
         if self._left < 0:
-            raise TimeoutError
+            raise _TooLong
 
 
 async def remediate(durable: Durable, acts: Acts, remediation: store.Remediation) -> Outcome:
@@ -169,7 +173,7 @@ async def _take_turn(
         of_part = _OfPart(durable, part, turn.asked.timeout)
         try:
             ran = await _run(of_part, acts, remediation_id, part)
-        except TimeoutError:
+        except _TooLong:
             ran = Ran(how="failed", says=f"it took longer than {turn.asked.timeout:g} s")
         undone: Acted | None = None
         if ran.how == "verified":

@@ -1,5 +1,6 @@
 """The order of a repair, with an engine that only remembers: what runs, what is undone, what is told."""
 
+import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -272,3 +273,11 @@ async def test_what_stands_is_taken_back_later_and_only_that(tmp_path: Path) -> 
     taken = await take_back(engine, world.acts, "rem_1")
     assert (taken.how, taken.says, world.strategy.world) == ("done", "c is gone; a is gone", [])
     assert (await take_back(Engine(), world.acts, "rem_1")).says == "", "nothing stands any more"
+
+
+def test_a_plan_that_the_engine_kept_before_there_were_playbooks_can_be_read() -> None:
+    former = single("a")
+    hash_ = former.hash
+    del former.__dict__["actions"], former.__dict__["hash"]
+    found: Plan = pickle.loads(pickle.dumps(former))
+    assert (found.actions, found.hash) == ((), hash_)
