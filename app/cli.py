@@ -13,13 +13,14 @@ from app.foundation.errors import MendlineError, Unavailable
 _COMMANDS = {
     "serve": ("serve", "worker", "setup", "doctor", "version", "key"),
     "diagnosis": ("diagnose", "eval", "runbook", "knowledge"),
-    "incidents": ("incidents", "explain", "approvals", "approve", "deny", "correct", "move"),
+    "incidents": ("incidents", "explain", "approvals", "approve", "deny", "undo", "correct", "move"),
     "operate": ("pause", "resume", "strategy"),
     "targets": ("target",),
     "policy": ("policy",),
     "shadow": ("mode", "shadow"),
     "audit": ("audit",),
     "demo": ("demo",),
+    "new": ("new",),
 }
 
 

@@ -19,6 +19,7 @@ from app.knowledge.settings import KnowledgeSettings
 from app.llm.settings import LlmSettings
 from app.people.settings import PeopleSettings
 from app.pipeline.settings import PipelineSettings
+from app.remediation.settings import RemediationSettings
 from app.systems.settings import SystemsSettings
 from app.web.settings import WebSettings
 
@@ -36,6 +37,12 @@ class LogSettings(Record):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
 
 
+class PluginSettings(Record):
+    """`allow`: the names under which installed packages may bring strategies, gates and scorers."""
+
+    allow: tuple[str, ...] = ()
+
+
 class Settings(Record):
     """All of it. `data_dir` holds everything that this installation writes."""
 
@@ -47,9 +54,11 @@ class Settings(Record):
     knowledge: KnowledgeSettings = KnowledgeSettings()
     systems: SystemsSettings = SystemsSettings()
     decision: DecisionSettings = DecisionSettings()
+    remediation: RemediationSettings = RemediationSettings()
     llm: LlmSettings = LlmSettings()
     people: PeopleSettings = PeopleSettings()
     pipeline: PipelineSettings = PipelineSettings()
+    plugins: PluginSettings = PluginSettings()
 
 
 def names() -> dict[str, str]:

@@ -52,6 +52,7 @@ from app.people.notify import Notify
 from app.pipeline.pipeline import Pipeline
 from app.pipeline.runner import Runner
 from app.pipeline.situation import Situations
+from app.plugins import Plugins, load_plugins
 from app.remediation import store as remediations
 from app.remediation.plan import ESCALATE
 from app.remediation.record import standing
@@ -76,6 +77,7 @@ class Store:
     strategies: Strategies
     policy: PolicyFile
     freezes: FreezeFile
+    plugins: Plugins
 
     @property
     def knowledge(self) -> Path:
@@ -89,7 +91,8 @@ class Store:
 
     def decide(self) -> Decide:
         """Every gate, as this site set it."""
-        return Decide(default_gates(self.policy, self.settings.decision, self.freezes))
+        gates = default_gates(self.policy, self.settings.decision, self.freezes)
+        return Decide((*gates, *self.plugins.gates))
 
     def situations(self) -> Situations:
         """What the gates look at, gathered as this site set it."""
@@ -179,7 +182,10 @@ def open_store(settings: Settings, clock: Clock | None = None) -> Store:
     database = _open_database(settings)
     folder = settings.knowledge.folder or knowledge_folder()
     targets = Targets(settings.systems.targets_file or settings.data_dir / "targets.yaml", database)
+    plugins = load_plugins(settings.plugins.allow, targets)
     taxonomy = read_taxonomy(folder / "taxonomy.yaml")
+    # What the site's own taxonomy says of a strategy counts before what the strategy says of itself.
+    taxonomy = taxonomy.model_copy(update={"strategies": {**plugins.entries, **taxonomy.strategies}})
     decision = settings.decision
     return Store(
         settings=settings,
@@ -187,7 +193,8 @@ def open_store(settings: Settings, clock: Clock | None = None) -> Store:
         database=database,
         taxonomy=taxonomy,
         targets=targets,
-        strategies={strategy.id: strategy(targets) for strategy in STRATEGIES},
+        strategies={strategy.id: strategy(targets) for strategy in STRATEGIES} | plugins.strategies,
+        plugins=plugins,
         policy=PolicyFile(decision.policy_file or folder / "policy.yaml", taxonomy),
         freezes=FreezeFile(
             decision.freeze_file or settings.data_dir / "freeze.yaml",
@@ -234,6 +241,7 @@ def build_brain(store: Store, told: Callable[[str], None] = lambda says: None) -
         lambda texts: load_vectors(store.database, embedder, texts),
         HeardHere(store.database, store.clock),
         Retriever(embedder, meaning, cases=cases),
+        store.plugins.scorers,
     )
 
 
@@ -307,6 +315,8 @@ class Service:
 
     def __init__(self, store: Store, build: Build = build_brain) -> None:
         settings, database, clock = store.settings, store.database, store.clock
+        for refused in store.plugins.refused:
+            log(__name__).warning("plugin.refused", says=refused)
         self.store = store
         self.brain = Brain(store, build)
         self._notify = Notify(settings.people)
@@ -329,6 +339,7 @@ class Service:
             learn,
             self._notify,
             timedelta(minutes=settings.pipeline.approval_minutes),
+            timedelta(days=settings.remediation.backup_days),
             store.situations(),
             store.standing,
         )
@@ -354,6 +365,8 @@ class Service:
             runbooks=store.runbooks,
             readiness=self.readiness,
             answered=self._runner.answer,
+            undo=self._runner.undo,
+            backups_within=timedelta(days=settings.remediation.backup_days),
             keyring=Keyring(database),
             rate_limit=RateLimit(settings.web.events_per_second),
             session_secret=session_secret(settings),

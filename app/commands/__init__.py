@@ -2,12 +2,13 @@
 
 serve      run it: serve, worker, setup, doctor, key, version
 diagnosis  ask it: diagnose, eval, knowledge, runbook
-incidents  watch it: incidents, explain, approvals, approve, deny, correct, move
+incidents  watch it: incidents, explain, approvals, approve, deny, undo, correct, move
 operate    steer it: pause, resume, strategy
 targets    say what may be acted on: target
 policy     its rules: policy lint, policy explain, policy replay
 shadow     try it out: mode, shadow
 audit      trust it: audit verify, audit export
+new        begin a part of your own: new strategy, new gate
 demo       see it work; what it plays with is in `playground*`
 
 Rules:     a command reads the settings, opens the store, calls one verb or query and prints.

@@ -101,7 +101,8 @@ def runbook_lint(
     ] = None,
 ) -> None:
     """Check runbooks: file, line, what is wrong, the nearest right word."""
-    from app.knowledge.runbook import overdue, read_runbook, read_runbooks
+    from app.knowledge.playbook import unregistered
+    from app.knowledge.runbook import Mistake, overdue, read_runbook, read_runbooks
     from app.wiring import open_store
 
     store = open_store(read_settings())
@@ -114,6 +115,13 @@ def runbook_lint(
             found += [runbook] if runbook else []
     else:
         found, mistakes = read_runbooks(store.knowledge / "runbooks", store.taxonomy, params)
+    registered = store.targets.all()
+    partners = {name for target in registered.values() for name in target.partners}
+    for runbook in found:
+        mistakes += [
+            Mistake(file=f"{runbook.id}.md", line=line, says=says)
+            for line, says in unregistered(runbook.actions, registered, partners)
+        ]
     for mistake in mistakes:
         console.print(str(mistake), markup=False, soft_wrap=True)
     today = SystemClock().now().date()

@@ -1,5 +1,6 @@
-"""incidents, explain, approvals, approve, deny, correct: watching and answering."""
+"""incidents, explain, approvals, approve, deny, undo, correct: watching and answering."""
 
+from datetime import timedelta
 from functools import cache
 from typing import Annotated
 
@@ -28,6 +29,7 @@ def install(app: typer.Typer) -> None:
     app.command()(approvals)
     app.command()(approve)
     app.command()(deny)
+    app.command()(undo)
     app.command()(correct)
     app.command()(move)
 
@@ -146,6 +148,27 @@ def deny(
 ) -> None:
     """Say no to a plan; a person takes over."""
     _answer(approval, Answer.DENIED, reason, None, type_)
+
+
+def undo(
+    remediation: Annotated[str, typer.Argument(help="The repair's id, from `mendline explain`.")],
+    reason: Annotated[str, typer.Option(help="Why; kept in the record.")] = "",
+) -> None:
+    """Take an ended repair back, once, while its backups are kept."""
+    from app.remediation import undo as undo_
+    from app.wiring import open_store
+
+    opened = open_store(read_settings())
+    with opened.database.writing() as session:
+        undo_.ask(
+            session,
+            remediation,
+            actor=actor(),
+            reason=reason,
+            at=opened.clock.now(),
+            within=timedelta(days=opened.settings.remediation.backup_days),
+        )
+    console.print(f"asked to undo {remediation}; the running service takes it from here")
 
 
 def correct(

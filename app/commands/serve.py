@@ -217,6 +217,10 @@ def _check_parts(settings: "Settings") -> list[tuple[str, str, str]]:  # type: i
         except Invalid as error:
             said = "; ".join(f"{place}: {says}" for place, says in error.places)
             found.append((part, "wrong", f"{error.says}: {said}" if said else error.says))
+    if store.plugins.refused:
+        found.append(("plugins", "wrong", "; ".join(store.plugins.refused)))
+    elif settings.plugins.allow:
+        found.append(("plugins", "ok", f"{', '.join(settings.plugins.allow)} loaded"))
     with store.database.reading() as session:
         known = len(keys(session))
     hint = "" if known else "; make one: mendline key create admin --role admin"

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from app.commands.shown import plain
 from app.decision.decision import Decision
+from app.decision.plan import Plan
 from app.diagnosis.diagnosis import Diagnosis, EvidenceKind
 from app.pipeline.trail import Repair, Trail
 
@@ -111,12 +112,19 @@ def _show_decision(console: Console, decision: Decision) -> None:
         console.print(
             f"\n{plain(plan.summary, 300)}  [dim]risk {plan.risk}, plan {plan.hash}[/]", soft_wrap=True
         )
-        for step in plan.steps:
-            after = f" (after {step.after:g} s)" if step.after else ""
-            console.print(f"  {step.index + 1}. {plain(step.says, 300)}{after}", soft_wrap=True)
+        _show_steps(console, plan, "  ")
         console.print(
             f"  [dim]verified when {plain(plan.verify, 300)}; undo: {plain(plan.undo or 'not possible', 300)}[/]"
         )
+
+
+def _show_steps(console: Console, plan: Plan, indent: str) -> None:
+    for step in plan.steps:
+        after = f" (after {step.after:g} s)" if step.after else ""
+        number = plan.actions[step.index].number if plan.actions else step.index + 1
+        console.print(f"{indent}{number}. {plain(step.says, 300)}{after}", soft_wrap=True)
+        if plan.actions:
+            _show_steps(console, plan.actions[step.index].plan, indent + "   ")
 
 
 def _show_repair(console: Console, repair: Repair) -> None:
@@ -134,6 +142,20 @@ def _show_repair(console: Console, repair: Repair) -> None:
         )
         if outcome.undone:
             console.print(f"  undone: {plain(outcome.undone, 300)}", soft_wrap=True)
+        for action in outcome.actions:
+            undone = f" [dim]undone: {plain(action.undone, 300)}[/]" if action.undone else ""
+            console.print(
+                f"  {action.number}. {action.strategy} on {plain(action.target)}: [bold]{action.result}[/] "
+                f"{plain(action.says, 300)}{undone}",
+                soft_wrap=True,
+            )
+    if repair.undo is not None:
+        how = {None: "is being undone", True: "was undone", False: "could not be undone"}[repair.undo.done]
+        console.print(
+            f"[yellow]{how}[/] for {plain(repair.undo.actor)}  {plain(repair.undo.says, 300)}", soft_wrap=True
+        )
+    elif repair.can_be_undone:
+        console.print(f"  [dim]to take it back: mendline undo {remediation.id}[/]", soft_wrap=True)
 
 
 def _said(body: str) -> str:

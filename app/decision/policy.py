@@ -33,6 +33,7 @@ from app.decision.plan import Plan, Risk
 from app.decision.reading import Loc, Watched, nearest, read_record
 from app.foundation.record import Record
 from app.intake.event import Severity
+from app.knowledge.playbook import PLAYBOOK
 from app.knowledge.taxonomy import Taxonomy
 
 
@@ -96,7 +97,8 @@ class When(Record):
     """What a rule looks at; empty means that it does not look there.
 
     Words may be globs and are compared without regard to case. `target` is compared with the key
-    (`system/kind/name@environment`) of what the plan acts on and of what failed. `days` are those
+    (`system/kind/name@environment`) of all that the plan acts on and of what failed; `strategy` with the
+    plan's own and, in a playbook (`playbook:ID`), with those of its actions. `days` are those
     on which the hours began: `days: fri` with `22:00-06:00` holds until Saturday morning.
     `risk` fits the plan's own risk and the one it counts as when nothing can be undone.
     """
@@ -124,8 +126,8 @@ class When(Record):
         target = incident.target
         words: tuple[tuple[str, Words, tuple[str, ...]], ...] = (
             ("type", self.type, (diagnosis.type,)),
-            ("strategy", self.strategy, (plan.strategy,)),
-            ("target", self.target, (plan.target, target.key)),
+            ("strategy", self.strategy, plan.strategies),
+            ("target", self.target, (*plan.targets, target.key)),
             ("system", self.system, (target.system,)),
             ("environment", self.environment, (target.environment,)),
             ("owner", self.owner, (target.owner,)),
@@ -304,5 +306,7 @@ def named_once(part: str, entries: Sequence[Named], taxonomy: Taxonomy) -> list[
                 ((part, index, "when", key, nth), f"no such {key}: {pattern!r}{nearest(pattern, known)}")
                 for nth, pattern in enumerate(patterns)
                 if not any(_fits((pattern,), name) for name in known)
+                # Playbooks come and go with their runbooks.
+                and not (key == "strategy" and pattern.startswith(f"{PLAYBOOK}:"))
             ]
     return found

@@ -22,7 +22,7 @@ from app.diagnosis.fit import (
     name_of,
     read_weights,
 )
-from app.diagnosis.scorer import Scorer
+from app.diagnosis.scorer import Scorer, named
 from app.diagnosis.scorers import (
     EmbeddingLinear,
     LanguageModel,
@@ -33,6 +33,7 @@ from app.diagnosis.scorers import (
 )
 from app.diagnosis.weigh import Heard
 from app.foundation.clock import Clock
+from app.foundation.logging import log
 from app.knowledge.case import Case, Origin
 from app.knowledge.embed import Embedder, Matrix
 from app.knowledge.retrieve import Retriever
@@ -61,12 +62,14 @@ def build(
     embed: Callable[[Sequence[str]], Matrix] | None = None,
     heard: Callable[[], Mapping[str, Heard]] = dict,
     retriever: Retriever | None = None,
+    more: Sequence[Callable[[Retriever], Scorer]] = (),
 ) -> tuple[Diagnose, Retriever]:
     """`vectors` embed `embedded(cases)`, or do so when asked, which is when models are fitted; `retriever`
     is one that has its cases already. With `models`, a fit that is kept there is used again;
     `weights` is the file of those that ship; `chat` adds the language model as a judge;
     `embed` knows the vectors of the runbooks' sections that were embedded before; `heard` tells how
-    often each voice was right here.
+    often each voice was right here; `more` make scorers that do not ship, none of which can keep the
+    others from working.
 
     Models are fitted on shipped cases, so that a restart gives the same answers as before;
     the site's own cases count through retrieval at once, and through `own_cases`.
@@ -94,11 +97,19 @@ def build(
     ]
     # How often these two are right is not known before a site has heard them.
     assumed = {name_of(OwnCases): 0.9, name_of(LanguageModel): 0.75}
-    fitted = replace(fitted, accuracy=fitted.accuracy | assumed)
     judge = None if chat is None else LanguageModel(LanguageModel.Params(), chat, taxonomy)
     pooled = {**fitted.weights, name_of(OwnCases): OWN_WEIGHT}
     if judge is not None:
         pooled[name_of(LanguageModel)] = MODEL_WEIGHT
+    for make in more:
+        try:
+            scorers.append(make(retriever))
+        except Exception as error:
+            log(__name__).error("scorer.not_made", scorer=getattr(make, "id", ""), exc_info=error)
+        else:
+            pooled[named(scorers[-1])] = MODEL_WEIGHT
+            assumed[named(scorers[-1])] = assumed[name_of(LanguageModel)]
+    fitted = replace(fitted, accuracy=fitted.accuracy | assumed)
     brain = Diagnose(scorers, pooled, fitted, retriever, taxonomy, registered, records, clock, judge, heard)
     return brain, retriever
 

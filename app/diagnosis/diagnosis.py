@@ -8,6 +8,7 @@ from pydantic import Field
 
 from app.diagnosis.weigh import Voice
 from app.foundation.record import Record
+from app.knowledge.playbook import Action
 
 UNKNOWN = "unknown_error"
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -69,6 +70,7 @@ class Choice(Record):
     """A strategy with its parameters, and the sum behind it: P(type) x P(success).
 
     `successes` of `trials` verified outcomes moved the prior to the posterior mean `success`.
+    A playbook is chosen as `playbook:ID` of its runbook, with the `actions` as they stood there.
     """
 
     strategy: str
@@ -79,6 +81,7 @@ class Choice(Record):
     successes: int = 0
     trials: int = 0
     because: str
+    actions: tuple[Action, ...] = ()
 
 
 class Diagnosis(Record):

@@ -1,6 +1,5 @@
 """The runbook: markdown with front matter, read from a folder that people keep in Git."""
 
-import difflib
 import re
 from collections.abc import Mapping
 from datetime import date, timedelta
@@ -11,6 +10,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from app.foundation.record import Record
+from app.knowledge.playbook import PLAYBOOK, Action, nearest, read_actions
 from app.knowledge.signals import mistake
 from app.knowledge.taxonomy import Taxonomy
 
@@ -51,10 +51,15 @@ class _Front(Record):
 
 
 class Runbook(_Front):
-    """`types` best first; `signals` are RE2 expressions searched without regard to case."""
+    """`types` best first; `signals` are RE2 expressions searched without regard to case.
+
+    `actions` is its playbook, for which the strategy is `playbook`; most runbooks have none.
+    """
 
     title: str
     sections: tuple[Section, ...]
+    # Left out when there are none: what was fitted on runbooks without a playbook stays valid.
+    actions: tuple[Action, ...] = Field((), exclude_if=lambda actions: not actions)
 
     def section(self, anchor: str) -> Section | None:
         """The section cited as `id#anchor`."""
@@ -77,11 +82,6 @@ def _line_of(front: str, key: str) -> int:
         if re.match(rf"\s*-?\s*[\"']?{re.escape(key)}\b", line):
             return number
     return 2
-
-
-def _nearest(word: str, known: tuple[str, ...] | list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
 
 
 def _read_sections(body: str, first_line: int) -> tuple[str, list[Section]]:
@@ -139,7 +139,7 @@ def read_runbook(
             key = str(problem["loc"][0])
             says = f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
             if problem["type"] == "extra_forbidden":
-                says = f"unknown key {key!r}{_nearest(key, list(_Front.model_fields))}"
+                says = f"unknown key {key!r}{nearest(key, list(_Front.model_fields))}"
             mistakes.append(Mistake(file=name, line=_line_of(front_text, key), says=says))
         return None, mistakes
 
@@ -150,15 +150,24 @@ def read_runbook(
         wrong("id", f"the id {front.id!r} is not the file's name {path.stem!r}")
     for type_ in front.types:
         if type_ not in taxonomy.types:
-            wrong("types", f"no such type: {type_!r}{_nearest(type_, list(taxonomy.types))}")
+            wrong("types", f"no such type: {type_!r}{nearest(type_, list(taxonomy.types))}")
     for signal in front.signals:
         if reason := mistake(signal):
             wrong("signals", f"the signal {signal!r} is no RE2 expression: {reason}")
+    actions, mislaid = read_actions(body, body_line, taxonomy, params)
+    mistakes += [Mistake(file=name, line=line, says=says) for line, says in mislaid]
     model = params.get(front.strategy)
-    if model is None:
+    if actions and front.strategy != PLAYBOOK:
+        wrong("strategy", f"the action blocks only run with `strategy: {PLAYBOOK}`")
+    if front.strategy == PLAYBOOK:
+        if not actions and not mislaid:
+            wrong("strategy", "a playbook has at least one block ```action")
+        if front.params:
+            wrong("params", "the parameters of a playbook stand in its actions")
+    elif model is None:
         wrong(
             "strategy",
-            f"no strategy {front.strategy!r} is registered{_nearest(front.strategy, list(params))}",
+            f"no strategy {front.strategy!r} is registered{nearest(front.strategy, list(params))}",
         )
     else:
         try:
@@ -168,14 +177,13 @@ def read_runbook(
                 place = ".".join(map(str, problem["loc"]))
                 hint = ""
                 if problem["type"] == "extra_forbidden":
-                    hint = _nearest(str(problem["loc"][0]), list(model.model_fields))
+                    hint = nearest(str(problem["loc"][0]), list(model.model_fields))
                 wrong("params", f"params.{place}: {problem['msg']}{hint}")
-    entry = taxonomy.strategies.get(front.strategy)
-    if entry and _APPROVALS.index(front.approval) < _APPROVALS.index(_LEAST_APPROVAL[entry.risk]):
-        wrong(
-            "approval",
-            f"{front.strategy} has {entry.risk} risk and needs at least {_LEAST_APPROVAL[entry.risk]}",
-        )
+    for strategy in dict.fromkeys([front.strategy, *(action.strategy for action in actions)]):
+        entry = taxonomy.strategies.get(strategy)
+        if entry and _APPROVALS.index(front.approval) < _APPROVALS.index(_LEAST_APPROVAL[entry.risk]):
+            least = _LEAST_APPROVAL[entry.risk]
+            wrong("approval", f"{strategy} has {entry.risk} risk and needs at least {least}")
 
     title, sections = _read_sections(body, body_line)
     if not title:
@@ -184,7 +192,7 @@ def read_runbook(
     if headings != list(SECTIONS):
         for section in sections:
             if section.heading not in SECTIONS:
-                says = f"no section is called {section.heading!r}{_nearest(section.heading, list(SECTIONS))}"
+                says = f"no section is called {section.heading!r}{nearest(section.heading, list(SECTIONS))}"
                 mistakes.append(Mistake(file=name, line=section.line, says=says))
         missing = [heading for heading in SECTIONS if heading not in headings]
         if missing:
@@ -202,7 +210,7 @@ def read_runbook(
     ]
     if mistakes:
         return None, sorted(mistakes, key=lambda mistake: mistake.line)
-    return Runbook(**front.model_dump(), title=title, sections=tuple(sections)), []
+    return Runbook(**front.model_dump(), title=title, sections=tuple(sections), actions=actions), []
 
 
 def read_runbooks(

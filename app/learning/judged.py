@@ -15,7 +15,7 @@ from app.diagnosis.weigh import Heard
 from app.foundation.clock import Clock
 from app.foundation.record import Record
 from app.remediation.outcome import Ended
-from app.remediation.tables import OutcomeRow, RemediationRow
+from app.remediation.tables import OutcomeRow, RemediationRow, UndoRow
 
 # The voices' record is of the newest so many: what a site was like years ago says little.
 _NEWEST = 500
@@ -34,14 +34,16 @@ class _Known(Record):
 def _known(session: Session) -> dict[str, _Known]:
     """By diagnosis: by a person's word on the incident, else by a repair for the type that was verified.
 
-    A repair that did not help says nothing of the type, so it judges nothing here.
+    A repair that did not help, or that a person had undone, says nothing of the type.
     """
     verified = session.exec(
         select(DiagnosisRow.id, DiagnosisRow.type, DiagnosisRow.confidence, DiagnosisRow.at)
         .join(DecisionRow, col(DecisionRow.diagnosis_id) == DiagnosisRow.id)
         .join(RemediationRow, col(RemediationRow.decision_id) == DecisionRow.id)
         .join(OutcomeRow, col(OutcomeRow.remediation_id) == RemediationRow.id)
+        .outerjoin(UndoRow, col(UndoRow.remediation_id) == OutcomeRow.remediation_id)
         .where(OutcomeRow.ended == Ended.VERIFIED.value)
+        .where(col(UndoRow.remediation_id).is_(None))
     ).all()
     found = {
         id_: _Known(type=type_, right=type_, confidence=confidence, at=at)

@@ -66,6 +66,17 @@ class Learn:
         self._keep(case)
         return case
 
+    def unlearn(self, remediation_id: str) -> None:
+        """Retires the case that a repair's outcome left: a person had the repair undone."""
+        case_id = derived_id("case", remediation_id)
+        with self._database.writing() as session:
+            row = session.get(CaseRow, case_id)
+            if row is None or row.retired:
+                return
+            row.retired = True
+            session.add(row)
+        self._retriever().forget([case_id])
+
     def correct(self, incident_id: str, type_: str, *, actor: str, reason: str) -> Case:
         """The case that a person's correction leaves; raises NotFound, or Invalid for an unknown type."""
         if type_ not in self._taxonomy.types:

@@ -20,6 +20,7 @@ from app.diagnosis.diagnose import Diagnose
 from app.diagnosis.diagnosis import Choice, Diagnosis, Symptom
 from app.foundation import metrics
 from app.foundation.clock import Clock
+from app.foundation.errors import Conflict
 from app.foundation.ids import derived_id
 from app.foundation.logging import log
 from app.foundation.record import Record
@@ -29,18 +30,19 @@ from app.incidents.lifecycle import advance
 from app.learning.learn import Learn
 from app.people.notify import Message, Notify
 from app.pipeline.situation import Situations, target_of
-from app.remediation import approve, store
+from app.remediation import approve, overdue, store, undo
+from app.remediation.acts import Acted
 from app.remediation.approve import Answer
 from app.remediation.outcome import Ended, Outcome
-from app.remediation.overdue import take_back
 from app.remediation.plan import ESCALATE, plan
-from app.remediation.remediate import Acts, Durable, remediate
+from app.remediation.remediate import Acts, Durable, remediate, take_back
 from app.remediation.strategy import Strategies
 from app.systems.targets import Targets
 
 BUSY = "another repair has the target"
 # Seconds between two looks at a busy target, for a day in all. The queue lets it seldom come to that.
 _WAITS = (*(float(2**n) for n in range(6)), *(60.0 for _ in range(24 * 60)))
+_LONGEST = 30  # seconds between two looks of an undoing whether its targets are free, growing
 _LEFT_TO_PEOPLE = frozenset({Effect.ESCALATE, Effect.SHADOW})
 
 
@@ -67,10 +69,13 @@ class Pipeline:
         learn: Learn,
         notify: Notify,
         approval_within: timedelta,
+        backups_within: timedelta,
         situations: Situations,
         standing: Callable[[str], str],
     ) -> None:
-        """`diagnose` waits until the models are loaded; `standing` says how far a strategy is from running alone."""
+        """`diagnose` waits until the models are loaded; backups are kept for `backups_within`; `standing` says how
+        far a strategy is from running alone.
+        """
         self._database = database
         self._clock = clock
         self._diagnose = diagnose
@@ -81,6 +86,7 @@ class Pipeline:
         self._learn = learn
         self._notify = notify
         self._approval_within = approval_within
+        self._backups_within = backups_within
         self._situations = situations
         self._standing = standing
 
@@ -117,7 +123,7 @@ class Pipeline:
             incident = incidents.get(session, diagnosis.incident_id)
             approval = approve.get(session, approval_id) if approval_id else None
         target = target_of(incident, self._targets)
-        planned = plan(incident, diagnosis, target, self._strategies)
+        planned = plan(incident, diagnosis, target, self._strategies, self._targets.find)
         approved_by, approvers = "", 0
         if approval is not None and approval.answer is Answer.APPROVED:
             if approval.plan_hash == planned.plan.hash:
@@ -198,16 +204,16 @@ class Pipeline:
     # --- repair ---------------------------------------------------------------------------
 
     def still(self, remediation_id: str) -> str:
-        """Takes the target, or says why this repair must not start now: time has passed since it was decided.
+        """Takes its targets, or says why this repair must not start now: time has passed since it was decided.
 
-        BUSY while another repair has the target. All in one transaction: a pause that was
-        committed before it is seen, and of two processes one gets the target.
+        BUSY while something else acts on one of them. All in one transaction: a pause that was
+        committed before it is seen, and of two processes one gets a target.
         """
         now = self._clock.now()
         with self._database.writing() as session:
             decisions.alone(session)
             remediation = store.get(session, remediation_id)
-            if store.claims(session).get(remediation.target) == remediation_id:
+            if store.held(session).get(remediation.target) == remediation_id:
                 return ""  # it has started before; a crash came between that and its being recorded
             decision = decisions.get(session, remediation.decision_id)
             incident = incidents.get(session, remediation.incident_id)
@@ -227,7 +233,13 @@ class Pipeline:
             effect, _, says = self._decide.decide(situation, now)
             if effect is not Effect.ACT:
                 return says
-            return BUSY if store.claim(session, remediation, now) else ""
+            return "" if store.hold(session, remediation_id, remediation.plan.targets) else BUSY
+
+    def hold(self, by: str, remediation_id: str) -> bool:
+        """Takes every target of the repair's plan, unless something else acts on one of them."""
+        with self._database.writing() as session:
+            decisions.alone(session)
+            return store.hold(session, by, store.get(session, remediation_id).plan.targets)
 
     def stop(self, remediation_id: str, why: str) -> Outcome:
         """Ends a repair that never started."""
@@ -272,6 +284,42 @@ class Pipeline:
         would = f". The plan: {decision.plan.summary}." if shadow and decision.plan else ""
         self._tell("escalated", incident, f"{decision.says}{would} {_reasons(decision)}".strip())
 
+    # --- undo -----------------------------------------------------------------------------
+
+    def undos(self) -> list[str]:
+        """Remediations that people asked to undo, and whose undoing has not ended."""
+        with self._database.reading() as session:
+            return undo.waiting(session)
+
+    def undone(self, remediation_id: str, taken_back: Acted) -> None:
+        """Ends an undoing: takes the outcome's credit back and leaves the incident, open again, to people.
+
+        Nothing is begun for it by itself: what a person took back is not done again.
+        """
+        now = self._clock.now()
+        with self._database.writing() as session:
+            said = undo.end(
+                session, remediation_id, done=taken_back.how == "done", says=taken_back.says, at=now
+            )
+            store.release(session, f"undo:{remediation_id}")
+            remediation = store.get(session, remediation_id)
+            incident = incidents.get(session, remediation.incident_id)
+        self._learn.unlearn(remediation_id)
+        # A newer incident of the same trouble may be open: then that one is worked on.
+        with suppress(Conflict), self._database.writing() as session:
+            if incident.state is State.RESOLVED:
+                because = f"{remediation.strategy} was undone: {said.reason or taken_back.says}"[:500]
+                incident = advance(
+                    session, incident.id, State.FIRING, actor=said.actor, reason=because, at=now
+                )
+                incidents.mark_handled(session, incident.id, incident.episode)
+        how = "was undone" if said.done else "could not be undone"
+        self._tell("undone", incident, f"{remediation.strategy} {how} for {said.actor}: {taken_back.says}")
+
+    def sweep_backups(self) -> None:
+        """Removes backups that were kept long enough."""
+        self.acts.sweep_backups(self._backups_within)
+
     # --- approvals ------------------------------------------------------------------------
 
     def read_answer(self, approval_id: str) -> Mapping[str, str]:
@@ -312,7 +360,7 @@ class Pipeline:
 
     def take_back(self) -> None:
         """Takes back rights that are still granted after their time."""
-        take_back(self._database, self._clock, self._strategies)
+        overdue.take_back(self._database, self._clock, self._strategies)
 
     def _close_waiting(self) -> None:
         """Answers what is overdue with "expired", and what has no open incident any more with "void"."""
@@ -403,3 +451,13 @@ async def repair(durable: Durable, pipeline: Pipeline, remediation_id: str) -> O
         outcome = await remediate(durable, pipeline.acts, remediation)
     await durable.step("conclude", pipeline.conclude, outcome)
     return outcome
+
+
+async def undone(durable: Durable, pipeline: Pipeline, remediation_id: str) -> None:
+    """An ended remediation that a person wants undone, to the end of that."""
+    looks = 1
+    while not await durable.step(f"hold {looks}", pipeline.hold, f"undo:{remediation_id}", remediation_id):
+        await durable.sleep(min(looks, _LONGEST))
+        looks += 1
+    taken_back = await take_back(durable, pipeline.acts, remediation_id)
+    await durable.step("undone", pipeline.undone, remediation_id, taken_back)

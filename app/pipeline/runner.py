@@ -18,7 +18,7 @@ from app.foundation.errors import Invalid
 from app.foundation.lanes import Lane
 from app.foundation.logging import log
 from app.incidents import store as incidents
-from app.pipeline.pipeline import Next, Pipeline, answered, heal, repair
+from app.pipeline.pipeline import Next, Pipeline, answered, heal, repair, undone
 from app.pipeline.settings import PipelineSettings
 
 R = TypeVar("R")
@@ -37,6 +37,7 @@ _NAME_WITHIN = 15.0
 # several workers share what the server allows.
 _CONNECTIONS = {True: 2, False: 10}
 _UNDER_WAY = ("PENDING", "ENQUEUED")
+_BACKUPS_EVERY = 3600.0  # seconds
 
 
 class DbosSteps:
@@ -109,6 +110,11 @@ class Runner:
         async def repair_workflow(remediation_id: str) -> str:
             return (await repair(steps, pipeline, remediation_id)).ended.value
 
+        @DBOS.workflow(name="undo", max_recovery_attempts=100)
+        async def undo_workflow(remediation_id: str) -> None:
+            await undone(steps, pipeline, remediation_id)
+
+        self._undo = undo_workflow
         self._heal, self._answered, self._repair = heal_workflow, answered_workflow, repair_workflow
 
     def start(self) -> None:
@@ -148,6 +154,12 @@ class Runner:
         """Starts what follows from an answered approval; twice is once."""
         with SetWorkflowID(f"answered:{approval_id}"):
             DBOS.start_workflow(self._answered, approval_id)
+
+    def undo(self, remediation_id: str) -> None:
+        """Queues the undoing that a person asked for behind the repairs of its target; twice is once."""
+        target = self._pipeline.acts.load(remediation_id).target
+        with SetWorkflowID(f"undo:{remediation_id}"), SetEnqueueOptions(queue_partition_key=target):
+            DBOS.enqueue_workflow(_REPAIRS, self._undo, remediation_id)
 
     async def _follow(self, next_: Next) -> None:
         """Queues the repair that a decision began; one at a time per target, others wait their turn."""
@@ -196,7 +208,7 @@ class Runner:
             self._pipeline.undiagnosed(incident_id, f"{type(error).__name__}: {error}"[:300])
 
     def _sweep(self) -> None:
-        looked = -math.inf
+        looked, swept = -math.inf, -_BACKUPS_EVERY
         while not self._stop.wait(self._settings.sweep_seconds):
             try:
                 for approval_id in self._pipeline.unfollowed():
@@ -204,6 +216,11 @@ class Runner:
                 if time.monotonic() - looked >= _TAKE_BACK_SECONDS:
                     looked = time.monotonic()
                     self._pipeline.take_back()
+                for remediation_id in self._pipeline.undos():
+                    self.undo(remediation_id)
+                if time.monotonic() - swept >= _BACKUPS_EVERY:
+                    swept = time.monotonic()
+                    self._pipeline.sweep_backups()
             except Exception as error:
                 log(__name__).error("sweep.failed", exc_info=error)
 

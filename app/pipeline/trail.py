@@ -13,17 +13,24 @@ from app.incidents import store as incidents
 from app.incidents.incident import Incident, Transition
 from app.intake.event import Event
 from app.learning.learn import Label, newest_label
-from app.remediation import approve, store
+from app.remediation import approve, store, undo
 from app.remediation.approve import Approval
 from app.remediation.outcome import Outcome
+from app.remediation.undo import Undo
 
 
 class Repair(Record):
-    """One remediation with its journal and, once it ended, its outcome."""
+    """One remediation with its journal and, once it ended, its outcome; and whether a person had it undone."""
 
     remediation: store.Remediation
     journal: tuple[store.Entry, ...]
     outcome: Outcome | None
+    undo: Undo | None = None
+
+    @property
+    def can_be_undone(self) -> bool:
+        """Whether a person may ask for it, as far as its record tells."""
+        return not undo.refusal(self.remediation, self.outcome, self.journal, self.undo)
 
 
 class Trail(Record):
@@ -60,6 +67,7 @@ def trail(database: Database, incident_id: str) -> Trail:
                     remediation=remediation,
                     journal=tuple(store.journal(session, remediation.id)),
                     outcome=store.outcome(session, remediation.id),
+                    undo=undo.find(session, remediation.id),
                 )
                 for remediation in store.of_incident(session, incident_id)
             ),

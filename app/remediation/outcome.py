@@ -20,8 +20,25 @@ class Ended(StrEnum):
     STOPPED = "stopped"
 
 
+class ActionEnd(Record):
+    """What became of one action of a playbook: verified, failed, skipped, or not reached.
+
+    `undone` is the report of taking it back; empty while what it did stands, and when it did nothing.
+    """
+
+    number: int
+    strategy: str
+    target: str
+    result: str
+    says: str = ""
+    undone: str = ""
+
+
 class Outcome(Record):
-    """One per remediation. `says` is the report for people, `undone` the report of the undoing."""
+    """One per remediation. `says` is the report for people, `undone` the report of the undoing.
+
+    `actions` tells of each action of a playbook.
+    """
 
     remediation_id: str
     incident_id: str
@@ -31,3 +48,4 @@ class Outcome(Record):
     at: datetime
     says: str
     undone: str = ""
+    actions: tuple[ActionEnd, ...] = ()

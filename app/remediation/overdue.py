@@ -10,7 +10,7 @@ from app.db.engine import Database
 from app.foundation.clock import Clock
 from app.foundation.logging import log
 from app.remediation import store
-from app.remediation.remediate import Acted
+from app.remediation.acts import Acted
 from app.remediation.store import Kind
 from app.remediation.strategies.restart_with_elevated_permissions import (
     GRANT,

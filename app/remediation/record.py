@@ -10,7 +10,8 @@ from app.decision.mode import told
 from app.decision.settings import DecisionSettings
 from app.diagnosis.choose import TrackRecord, posterior
 from app.foundation.record import Record
-from app.knowledge.taxonomy import Taxonomy
+from app.knowledge.playbook import PLAYBOOK
+from app.knowledge.taxonomy import StrategyEntry, Taxonomy
 from app.remediation.shadow import judged
 from app.remediation.store import records
 
@@ -53,11 +54,16 @@ def standing(session: Session, taxonomy: Taxonomy, strategy: str, settings: Deci
 def strategy_records(
     session: Session, taxonomy: Taxonomy, registered: Iterable[str], settings: DecisionSettings
 ) -> list[StrategyRecord]:
-    """Every strategy of the taxonomy with its record and its guarantee, in the taxonomy's order."""
+    """Every strategy of the taxonomy with its record and its guarantee, in the taxonomy's order.
+
+    After them the playbooks that ran; their risk and undo are those of each plan.
+    """
     known, seen, here = records(session), judged(session, taxonomy), set(registered)
     modes = decisions.modes(session)
+    ran = sorted(name for name in known if name.startswith(f"{PLAYBOOK}:"))
+    played = {name: StrategyEntry(serves=(), risk="as planned", undo="as planned") for name in ran}
     found = []
-    for name, entry in taxonomy.strategies.items():
+    for name, entry in {**taxonomy.strategies, **played}.items():
         record = known.get(name, TrackRecord())
         low, high = interval(record.successes, record.trials) if record.trials else (None, None)
         found.append(
@@ -66,11 +72,11 @@ def strategy_records(
                 serves=entry.serves,
                 risk=entry.risk,
                 undo=entry.undo,
-                registered=name in here,
+                registered=name in here or name in played,
                 prior=entry.prior,
                 successes=record.successes,
                 trials=record.trials,
-                success=round(posterior(taxonomy, name, record), 4),
+                success=round(posterior(taxonomy, entry.prior, record), 4),
                 low=None if low is None else round(low, 4),
                 high=None if high is None else round(high, 4),
                 mode=told(modes, name, entry.risk, settings.shadow_from_risk),

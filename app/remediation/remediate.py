@@ -1,60 +1,26 @@
 """Remediate: snapshot, act, verify, undo when it did not help, in this order and no other.
 
 The order lives in `remediate`, an async function without clock, randomness, I/O or database:
-everything that touches the world is a step of `Acts`, which the durable engine records. A
-step may run again before it was recorded, so each is written to be repeatable.
+everything that touches the world is a step of `Acts`, which the durable engine records.
 """
 
+import math
 from collections.abc import Callable
-from enum import StrEnum
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from app.db.engine import Database
 from app.decision.plan import Step
-from app.foundation.clock import Clock
-from app.foundation.ids import derived_id
-from app.foundation.logging import log
 from app.foundation.record import Record
+from app.knowledge.playbook import OnError, Result
 from app.remediation import store
-from app.remediation.outcome import Ended, Outcome
-from app.remediation.store import Kind
-from app.remediation.strategy import (
-    CannotUndo,
-    Disproved,
-    HandedOver,
-    NeedsHuman,
-    NotDone,
-    Pending,
-    Receipt,
-    RetryLater,
-    Snapshot,
-    Strategies,
-    Strategy,
-    Unclear,
-    Undone,
-    Verified,
-)
+from app.remediation.acts import MOST_RETRIES, Acted, Acts, Looked, Point
+from app.remediation.outcome import ActionEnd, Ended, Outcome
+from app.remediation.parts import Part, Turn, turns
+
+__all__ = ["Acts", "Durable", "Point", "remediate", "take_back"]
 
 R = TypeVar("R")
-_MOST_RETRIES = 5
 _POLL = 0.5  # seconds between two looks at a signal, growing
 _POLL_MOST = 10.0
-
-
-class Point(StrEnum):
-    """The named points of a repair: between any two of them a crash is survived."""
-
-    BEGUN = "begun"
-    SNAPSHOT_TAKEN = "snapshot_taken"
-    SNAPSHOT_STORED = "snapshot_stored"
-    INTENT_STORED = "intent_stored"
-    ACTED = "acted"
-    RECEIPT_STORED = "receipt_stored"
-    CHECKED = "checked"
-    UNDONE = "undone"
-    UNDO_STORED = "undo_stored"
-    ENDED = "ended"
 
 
 class Durable(Protocol):
@@ -69,264 +35,190 @@ class Durable(Protocol):
         ...
 
 
-class Acted(Record):
-    """What became of one step: done, later (after so many seconds), or a person is needed."""
+class Ran(Record):
+    """How one part ended: verified, failed, handed over, or a person is needed. `began` when its snapshot was taken."""
 
     how: str
     says: str
-    after: float = 0
+    began: bool = True
 
 
-class Looked(Record):
-    """What verifying said: verified, pending, disproved or handed_over."""
-
-    how: str
-    says: str
+class _TooLong(Exception):
+    """A part waited for as long as it may."""
 
 
-class Acts:
-    """The steps of a repair. Each is synchronous, repeatable, and holds no session while it acts."""
+class _OfPart:
+    """The engine for one part: its name stands before the names of its steps, and its sleeps are counted.
 
-    def __init__(
-        self,
-        database: Database,
-        clock: Clock,
-        strategies: Strategies,
-        backups: Path,
-        reach: Callable[[Point, str], None] = lambda point, strategy: None,
-    ) -> None:
-        """`backups` holds one folder per remediation; `reach` is told of every named point."""
-        self._database = database
-        self._clock = clock
-        self._strategies = strategies
-        self._backups = backups
-        self._reach = reach
+    Time is counted from the sleeps alone, so that a replay makes the same turns.
+    """
 
-    def load(self, remediation_id: str) -> store.Remediation:
-        """The remediation as it was begun."""
-        with self._database.reading() as session:
-            return store.get(session, remediation_id)
+    def __init__(self, durable: Durable, part: Part, timeout: float | None) -> None:
+        self._durable = durable
+        self._name = part.name
+        self._left = math.inf if timeout is None else timeout
 
-    def _strategy(self, remediation: store.Remediation) -> Strategy:
-        return self._strategies[remediation.strategy]
+    async def step(self, name: str, call: Callable[..., R], *args: Any) -> R:
+        return await self._durable.step(f"{self._name} {name}".strip(), call, *args)
 
-    def snapshot(self, remediation_id: str) -> Acted:
-        """Keeps what undoing needs."""
-        remediation = self.load(remediation_id)
-        self._reach(Point.BEGUN, remediation.strategy)
-        folder = self._backups / remediation_id
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            taken = self._strategy(remediation).snapshot(remediation.plan, folder)
-        except NeedsHuman as need:
-            return Acted(how="human", says=need.says)
-        except Exception as error:
-            return Acted(how="human", says=self._defect("snapshot", remediation, error))
-        self._reach(Point.SNAPSHOT_TAKEN, remediation.strategy)
-        self._note(remediation_id, Kind.SNAPSHOT, 0, taken)
-        self._reach(Point.SNAPSHOT_STORED, remediation.strategy)
-        return Acted(how="done", says=taken.says)
-
-    def act(self, remediation_id: str, index: int, attempt: int) -> Acted:
-        """One step in three beats: intent, act, receipt. An intent without a receipt is recalled first."""
-        remediation = self.load(remediation_id)
-        strategy, plan = self._strategy(remediation), remediation.plan
-        step: Step = plan.steps[index]
-        with self._database.reading() as session:
-            receipts = store.journal(session, remediation_id, Kind.RECEIPT)
-            intents = store.journal(session, remediation_id, Kind.INTENT)
-        done = [Receipt.model_validate_json(entry.body) for entry in receipts if entry.step == index]
-        if done:
-            return Acted(how="done", says=done[0].says)
-        key = derived_id("key", remediation_id, str(index))
-        kept = self._kept(remediation_id)
-        if any(entry.step == index for entry in intents):
-            recalled = self._recall(remediation, step, key, kept)
-            if isinstance(recalled, Unclear):
-                return Acted(
-                    how="human", says=f"after a crash it is unclear whether this was done: {recalled.because}"
-                )
-            if isinstance(recalled, Receipt):
-                self._note(remediation_id, Kind.RECEIPT, index, recalled)
-                return Acted(how="done", says=recalled.says)
-        else:
-            self._note(remediation_id, Kind.INTENT, index, step)
-        self._reach(Point.INTENT_STORED, remediation.strategy)
-        try:
-            receipt = strategy.execute(plan, step, key, kept)
-        except RetryLater as later:
-            if attempt >= _MOST_RETRIES:
-                return Acted(how="failed", says=f"{later.says}, {attempt} times")
-            return Acted(how="later", says=later.says, after=later.after.total_seconds())
-        except NeedsHuman as need:
-            return Acted(how="human", says=need.says)
-        except Exception as error:
-            return Acted(how="human", says=self._defect("execute", remediation, error))
-        self._reach(Point.ACTED, remediation.strategy)
-        self._note(remediation_id, Kind.RECEIPT, index, receipt)
-        self._reach(Point.RECEIPT_STORED, remediation.strategy)
-        return Acted(how="done", says=receipt.says)
-
-    def check(self, remediation_id: str, index: int, nth: int) -> Looked:
-        """One look at the incident's own signal."""
-        remediation = self.load(remediation_id)
-        looked: Verified | Pending | Disproved | HandedOver
-        try:
-            looked = self._strategy(remediation).verify(remediation.plan, self._receipts(remediation_id))
-        except Exception as error:
-            looked = Pending(says=self._defect("verify", remediation, error))
-        hows = {
-            Verified: "verified",
-            Pending: "pending",
-            Disproved: "disproved",
-            HandedOver: Ended.HANDED_OVER.value,
-        }
-        how = hows[type(looked)]
-        result = Looked(how=how, says=looked.says)
-        if how != "pending":
-            self._note(remediation_id, Kind.CHECK, index, result, nth)
-        self._reach(Point.CHECKED, remediation.strategy)
-        return result
-
-    def undo(self, remediation_id: str) -> Acted:
-        """Puts back what the receipts and an open intent say may have been done."""
-        remediation = self.load(remediation_id)
-        with self._database.reading() as session:
-            before = store.journal(session, remediation_id, Kind.UNDO)
-        if before:
-            return Acted.model_validate_json(before[0].body)
-        strategy, plan = self._strategy(remediation), remediation.plan
-        receipts = self._receipts(remediation_id)
-        # An intent may have had its effect although no receipt tells of it.
-        with self._database.reading() as session:
-            intents = store.journal(session, remediation_id, Kind.INTENT)
-        for entry in intents:
-            if not any(receipt.step == entry.step for receipt in receipts):
-                step = plan.steps[entry.step]
-                key = derived_id("key", remediation_id, str(entry.step))
-                recalled = self._recall(remediation, step, key, self._kept(remediation_id))
-                if isinstance(recalled, Receipt):
-                    receipts.append(recalled)
-        undone: Undone | CannotUndo
-        try:
-            undone = strategy.rollback(plan, self._kept(remediation_id), receipts)
-        except Exception as error:
-            undone = CannotUndo(because=self._defect("rollback", remediation, error))
-        self._reach(Point.UNDONE, remediation.strategy)
-        if isinstance(undone, CannotUndo):
-            result = Acted(how="failed", says=undone.because)
-        else:
-            result = Acted(how="done", says=undone.says)
-        self._note(remediation_id, Kind.UNDO, 0, result)
-        self._reach(Point.UNDO_STORED, remediation.strategy)
-        return result
-
-    def touched(self, remediation_id: str) -> bool:
-        """Whether anything may have been done: an intent was stored."""
-        with self._database.reading() as session:
-            return bool(store.journal(session, remediation_id, Kind.INTENT))
-
-    def end(self, remediation_id: str, ended: Ended, says: str, undone: str) -> Outcome:
-        """Stores the outcome and returns it; the first end stands."""
-        remediation = self.load(remediation_id)
-        outcome = Outcome(
-            remediation_id=remediation_id,
-            incident_id=remediation.incident_id,
-            strategy=remediation.strategy,
-            target=remediation.target,
-            ended=ended,
-            at=self._clock.now(),
-            says=says,
-            undone=undone,
-        )
-        with self._database.writing() as session:
-            store.end(session, outcome)
-            session.flush()
-            stored = store.outcome(session, remediation_id)
-        self._reach(Point.ENDED, remediation.strategy)
-        assert stored is not None
-        return stored
-
-    def _recall(
-        self, remediation: store.Remediation, step: Step, key: str, kept: Snapshot
-    ) -> Receipt | NotDone | Unclear:
-        try:
-            return self._strategy(remediation).recall(remediation.plan, step, key, kept)
-        except Exception as error:
-            return Unclear(because=self._defect("recall", remediation, error))
-
-    def _defect(self, where: str, remediation: store.Remediation, error: Exception) -> str:
-        """A strategy raised what it may not: logged as our defect, said in one line."""
-        log(__name__).error(
-            "strategy.failed",
-            strategy=remediation.strategy,
-            where=where,
-            remediation_id=remediation.id,
-            exc_info=error,
-        )
-        return f"{where} failed: {type(error).__name__}: {error}"[:500]
-
-    def _kept(self, remediation_id: str) -> Snapshot:
-        with self._database.reading() as session:
-            entries = store.journal(session, remediation_id, Kind.SNAPSHOT)
-        return Snapshot.model_validate_json(entries[0].body) if entries else Snapshot()
-
-    def _receipts(self, remediation_id: str) -> list[Receipt]:
-        with self._database.reading() as session:
-            entries = store.journal(session, remediation_id, Kind.RECEIPT)
-        return [Receipt.model_validate_json(entry.body) for entry in entries]
-
-    def _note(self, remediation_id: str, kind: Kind, step: int, told: Record, nth: int = 0) -> None:
-        with self._database.writing() as session:
-            store.note(session, remediation_id, kind, step, self._clock.now(), told.model_dump_json(), nth)
+    async def sleep(self, seconds: float) -> None:
+        """Raises _TooLong once all of the part's time was waited."""
+        await self._durable.sleep(min(seconds, self._left))
+        self._left -= seconds
+        if self._left < 0:
+            raise _TooLong
 
 
 async def remediate(durable: Durable, acts: Acts, remediation: store.Remediation) -> Outcome:
-    """Runs a begun repair to its end. `remediation` is as stored, so a replay sees the same plan."""
+    """Runs a begun repair to its end. `remediation` is as stored, so a replay sees the same plan.
+
+    Action by action, each in a part of its own: snapshot, act, verify. One that fails is undone, tried
+    again as often as it may be, and then its `on_error` says what follows. Undoing goes backwards and
+    stops at what cannot be taken back, because what lies under it may depend on that.
+    """
     plan, rid = remediation.plan, remediation.id
+    results: dict[int, Result] = {}
+    told: dict[int, ActionEnd] = {}
+    standing: list[tuple[int, Part]] = []
+
+    def tell(turn: Turn, result: str, says: str, undone: str = "") -> None:
+        of = turn.tries[0].plan
+        told[turn.number] = ActionEnd(
+            number=turn.number,
+            strategy=of.strategy,
+            target=of.target,
+            result=result,
+            says=says,
+            undone=undone,
+        )
 
     async def finish(ended: Ended, says: str, undone: str = "") -> Outcome:
-        return await durable.step("end", acts.end, rid, ended, says, undone)
+        if not plan.actions:
+            return await durable.step("end", acts.end, rid, ended, says, undone)
+        return await durable.step("end", acts.end, rid, ended, says, undone, tuple(told.values()))
 
-    async def give_up(says: str, human: bool) -> Outcome:
-        if not await durable.step("touched", acts.touched, rid):
-            return await finish(Ended.HANDED_OVER, says)
-        undone = await durable.step("undo", acts.undo, rid)
-        if undone.how != "done":
-            return await finish(Ended.STUCK, says, undone.says)
-        return await finish(Ended.HANDED_OVER if human else Ended.UNDONE, says, undone.says)
-
-    kept = await durable.step("snapshot", acts.snapshot, rid)
-    if kept.how != "done":
-        return await finish(Ended.HANDED_OVER, kept.says)
-
+    for turn in turns(plan):
+        tell(turn, "not reached", "")
     said = ""
+    for turn in turns(plan):
+        if why := turn.asked.when.unmet_by(results):
+            results[turn.number] = Result.SKIPPED
+            tell(turn, Result.SKIPPED, why)
+            continue
+        part, ran, undone = await _take_turn(durable, acts, rid, turn)
+        says = f"action {turn.number}, {part.plan.strategy}: {ran.says}" if plan.actions else ran.says
+        if ran.how == "verified":
+            results[turn.number] = Result.VERIFIED
+            tell(turn, Result.VERIFIED, ran.says)
+            standing.append((turn.number, part))
+            said = says
+            continue
+        if ran.how == Ended.HANDED_OVER:
+            # Its work stands and waits for a person: so does all that would have followed.
+            tell(turn, ran.how, ran.says)
+            return await finish(Ended.HANDED_OVER, says)
+        results[turn.number] = Result.FAILED
+        tell(turn, Result.FAILED, ran.says, undone.says if undone else "")
+        if undone and undone.how != "done":
+            return await finish(Ended.STUCK, says, undone.says)
+        if turn.asked.on_error is OnError.CONTINUE:
+            said = says
+            continue
+        reports = [undone.says] if undone else []
+        if turn.asked.on_error in (OnError.STOP, OnError.ASK) and standing:
+            kept = ", ".join(str(number) for number, _ in standing)
+            return await finish(
+                Ended.HANDED_OVER,
+                f"{says}. What was done by action {kept} stands{_CAN[turn.asked.on_error]}",
+                "; ".join(reports),
+            )
+        for number, done in reversed(standing):
+            undone = await _OfPart(durable, done, None).step("undo", acts.undo, rid, done.nth)
+            told[number] = told[number].model_copy(update={"undone": undone.says})
+            reports.append(undone.says)
+            if undone.how != "done":
+                return await finish(Ended.STUCK, says, "; ".join(reports))
+        helpless = ran.how == "human" or not reports
+        return await finish(Ended.HANDED_OVER if helpless else Ended.UNDONE, says, "; ".join(reports))
+    if Result.VERIFIED in results.values():
+        return await finish(Ended.VERIFIED, said)
+    reports = [one.undone for one in told.values() if one.undone]
+    return await finish(
+        Ended.UNDONE if reports else Ended.HANDED_OVER,
+        said or "no action's condition was met",
+        "; ".join(reports),
+    )
+
+
+_CAN = {OnError.STOP: "", OnError.ASK: "; a person decides whether to undo it"}
+
+
+async def take_back(durable: Durable, acts: Acts, remediation_id: str) -> Acted:
+    """Undoes an ended repair, backwards; stops at what cannot be taken back."""
+    reports: list[str] = []
+    for nth in reversed(await durable.step("standing", acts.standing, remediation_id)):
+        undone = await durable.step(f"undo {nth}", acts.undo, remediation_id, nth)
+        reports.append(undone.says)
+        if undone.how != "done":
+            return Acted(how="failed", says="; ".join(reports))
+    return Acted(how="done", says="; ".join(reports))
+
+
+async def _take_turn(
+    durable: Durable, acts: Acts, remediation_id: str, turn: Turn
+) -> tuple[Part, Ran, Acted | None]:
+    """The last try of an action, how it ended, and how it was taken back; None when nothing had been done.
+
+    It is not tried again where a person is needed, or where the former try is still there.
+    """
+    for part in turn.tries:
+        if part is not turn.tries[0] and turn.asked.retry.wait:
+            await durable.sleep(turn.asked.retry.wait)
+        of_part = _OfPart(durable, part, turn.asked.timeout)
+        try:
+            ran = await _run(of_part, acts, remediation_id, part)
+        except _TooLong:
+            ran = Ran(how="failed", says=f"it took longer than {turn.asked.timeout:g} s")
+        undone: Acted | None = None
+        if ran.how in ("verified", Ended.HANDED_OVER):
+            break
+        if ran.began and await of_part.step("touched", acts.touched, remediation_id, part.nth):
+            undone = await of_part.step("undo", acts.undo, remediation_id, part.nth)
+        if ran.how == "human" or (undone and undone.how != "done"):
+            break
+    return part, ran, undone
+
+
+async def _run(durable: Durable, acts: Acts, remediation_id: str, part: Part) -> Ran:
+    """Snapshot, act, verify."""
+    plan = part.plan
+    kept = await durable.step("snapshot", acts.snapshot, remediation_id, part.nth)
+    if kept.how != "done":
+        return Ran(how="human", says=kept.says, began=False)
+    looked = Looked(how="", says="")
     for step in plan.steps:
         if step.after:
             await durable.sleep(step.after)
-        acted = await _act(durable, acts, rid, step)
-        if acted.how == "human":
-            return await give_up(acted.says, human=True)
-        if acted.how == "failed":
-            return await give_up(acted.says, human=False)
+        acted = await _act(durable, acts, remediation_id, part, step)
+        if acted.how != "done":
+            return Ran(how=acted.how, says=acted.says)
         last = plan.order == "ladder" or step.index == plan.steps[-1].index
         if not last and not step.within:
             continue
-        looked = await _settled(durable, acts, rid, step, plan.within if last else step.within, plan.settle)
-        said = looked.says
-        if last and looked.how == "verified":
-            return await finish(Ended.VERIFIED, looked.says)
-        if looked.how == Ended.HANDED_OVER:
-            return await finish(Ended.HANDED_OVER, looked.says)
+        looked = await _settled(
+            durable, acts, remediation_id, part, step, plan.within if last else step.within
+        )
+        if (last and looked.how == "verified") or looked.how == Ended.HANDED_OVER:
+            return Ran(how=looked.how, says=looked.says)
         if not last and looked.how != "verified":
             break
-    return await give_up(said, human=False)
+    return Ran(how="failed", says=looked.says)
 
 
-async def _act(durable: Durable, acts: Acts, remediation_id: str, step: Step) -> Acted:
-    for attempt in range(1, _MOST_RETRIES + 1):
+async def _act(durable: Durable, acts: Acts, remediation_id: str, part: Part, step: Step) -> Acted:
+    for attempt in range(1, MOST_RETRIES + 1):
         acted = await durable.step(
-            f"act {step.index} {attempt}", acts.act, remediation_id, step.index, attempt
+            f"act {step.index} {attempt}", acts.act, remediation_id, step.index, attempt, part.nth
         )
         if acted.how != "later":
             return acted
@@ -335,22 +227,27 @@ async def _act(durable: Durable, acts: Acts, remediation_id: str, step: Step) ->
 
 
 async def _settled(
-    durable: Durable, acts: Acts, remediation_id: str, step: Step, within: float, settle: float
+    durable: Durable, acts: Acts, remediation_id: str, part: Part, step: Step, within: float
 ) -> Looked:
-    """Waits until the signal recovers, then until it has held for `settle` seconds.
+    """Waits until the signal recovers, then until it has held for the plan's `settle` seconds.
 
     The waiting time is counted from the sleeps alone, so a replay makes the same turns.
     """
+    settle = part.plan.settle
     waited, pause, nth = 0.0, _POLL, 0
+
+    async def look() -> Looked:
+        return await durable.step(
+            f"check {step.index} {nth}", acts.check, remediation_id, step.index, nth, part.nth
+        )
+
     while True:
-        looked = await durable.step(f"check {step.index} {nth}", acts.check, remediation_id, step.index, nth)
+        looked = await look()
         nth += 1
         if looked.how == "verified":
             if settle:
                 await durable.sleep(settle)
-                held = await durable.step(
-                    f"check {step.index} {nth}", acts.check, remediation_id, step.index, nth
-                )
+                held = await look()
                 if held.how != "verified":
                     return Looked(how="disproved", says=f"it did not hold for {settle:g} s: {held.says}")
             return looked

@@ -1,11 +1,12 @@
 """Queries on remediations, their journal and outcomes. Each takes a session and commits nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Exists
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, Exists, delete
 from sqlalchemy import select as columns
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, exists, func, or_, select
@@ -20,11 +21,12 @@ from app.diagnosis.tables import DiagnosisRow
 from app.foundation.errors import NotFound
 from app.foundation.ids import derived_id
 from app.foundation.record import Record
-from app.remediation.outcome import Ended, Outcome
-from app.remediation.tables import ClaimRow, JournalRow, OutcomeRow, RemediationRow
+from app.remediation.outcome import ActionEnd, Ended, Outcome
+from app.remediation.tables import HeldRow, JournalRow, OutcomeRow, RemediationRow, UndoRow
 
 # Ends that say something of the strategy itself; a repair that was stopped does not.
 _TRIALS = (Ended.VERIFIED, Ended.UNDONE, Ended.STUCK)
+_ACTIONS: TypeAdapter[tuple[ActionEnd, ...]] = TypeAdapter(tuple[ActionEnd, ...])
 
 
 class Kind(StrEnum):
@@ -33,6 +35,7 @@ class Kind(StrEnum):
     RECEIPT = "receipt"
     CHECK = "check"
     UNDO = "undo"
+    ASKED = "asked"
 
 
 class Entry(Record):
@@ -114,29 +117,6 @@ def journal(session: Session, remediation_id: str, kind: Kind | None = None) -> 
     return [Entry(kind=Kind(row.kind), step=row.step, at=row.at, body=row.body) for row in rows]
 
 
-def claim(session: Session, remediation: Remediation, at: datetime) -> str:
-    """Takes the target for this repair: empty, or the id of the other one that has it and has not ended.
-
-    The target is the table's key, so that of two processes one gets it. Claiming twice is once.
-    """
-    row = session.get(ClaimRow, remediation.target, with_for_update=True)
-    if row is not None:
-        return "" if row.remediation_id == remediation.id else row.remediation_id
-    try:
-        with session.begin_nested():
-            session.add(ClaimRow(target=remediation.target, remediation_id=remediation.id, at=at))
-    except IntegrityError:
-        return session.exec(
-            select(ClaimRow.remediation_id).where(ClaimRow.target == remediation.target)
-        ).one()
-    return ""
-
-
-def claims(session: Session) -> dict[str, str]:
-    """Which repair has which target now."""
-    return {row.target: row.remediation_id for row in session.exec(select(ClaimRow)).all()}
-
-
 def under_way(session: Session, target: str) -> bool:
     """Whether a repair of this target was begun and has not ended."""
     query = (
@@ -166,15 +146,15 @@ def _told(kind: Kind, what: ColumnElement[bool]) -> Exists:
 
 
 def end(session: Session, outcome: Outcome) -> None:
-    """Stores how it ended and lets go of its target; the first end stands."""
-    add_once(session, OutcomeRow(**outcome.model_dump() | {"ended": outcome.ended.value}))
-    held = select(ClaimRow).where(ClaimRow.remediation_id == outcome.remediation_id)
-    for row in session.exec(held).all():
-        session.delete(row)
+    """Stores how it ended and lets go of its targets; the first end stands."""
+    fields = outcome.model_dump(exclude={"actions"}) | {"ended": outcome.ended.value}
+    add_once(session, OutcomeRow(**fields, actions=_ACTIONS.dump_json(outcome.actions).decode()))
+    release(session, outcome.remediation_id)
 
 
 def _outcome(row: OutcomeRow) -> Outcome:
-    return Outcome(**(row.model_dump() | {"ended": Ended(row.ended)}))
+    told = {"ended": Ended(row.ended), "actions": _ACTIONS.validate_json(row.actions)}
+    return Outcome(**(row.model_dump() | told))
 
 
 def outcome(session: Session, remediation_id: str) -> Outcome | None:
@@ -191,6 +171,33 @@ def outcomes_of(session: Session, incident_id: str) -> list[Outcome]:
     return [_outcome(row) for row in rows]
 
 
+def hold(session: Session, by: str, targets: Sequence[str]) -> bool:
+    """Takes all of the targets for `by`, or none when another has one of them. Taking twice is once.
+
+    A target is the table's key, so that of two processes one gets it.
+    """
+    wanted = set(targets)
+    there = {target: other for target, other in held(session).items() if target in wanted}
+    if set(there.values()) - {by}:
+        return False
+    try:
+        with session.begin_nested():
+            session.add_all(HeldRow(target=target, by=by) for target in wanted - set(there))
+    except IntegrityError:
+        return False
+    return True
+
+
+def held(session: Session) -> dict[str, str]:
+    """By what each target is acted on now: a repair's id, or that of an undoing."""
+    return {row.target: row.by for row in session.exec(select(HeldRow)).all()}
+
+
+def release(session: Session, by: str) -> None:
+    """Lets go of what `by` holds."""
+    session.exec(delete(HeldRow).where(col(HeldRow.by) == by))
+
+
 def attempts(session: Session, now: datetime, back: timedelta = timedelta(hours=24)) -> tuple[Attempt, ...]:
     """The repairs begun in the last `back` or under way, oldest first.
 
@@ -202,7 +209,7 @@ def attempts(session: Session, now: datetime, back: timedelta = timedelta(hours=
         .where(
             or_(
                 col(RemediationRow.started_at) > now - back,
-                col(RemediationRow.id).in_(select(ClaimRow.remediation_id)),
+                col(RemediationRow.id).in_(select(HeldRow.by)),
             )
         )
         .where(col(RemediationRow.strategy) != ESCALATE)
@@ -238,35 +245,43 @@ def _attempts() -> Any:
 
 
 def judged(session: Session, strategy: str = "") -> dict[str, list[Judged]]:
-    """By strategy (of all, or of one), how sure each repair that was carried through was, and whether it helped."""
+    """By strategy (of all, or of one), how sure each repair that was carried through was, and whether it helped.
+
+    One that a person had undone afterwards was a wrong action.
+    """
     query = (
-        select(OutcomeRow.strategy, OutcomeRow.ended, DiagnosisRow.confidence)
+        select(OutcomeRow.strategy, OutcomeRow.ended, DiagnosisRow.confidence, UndoRow.remediation_id)
         .join(RemediationRow, col(RemediationRow.id) == OutcomeRow.remediation_id)
         .join(DecisionRow, col(DecisionRow.id) == RemediationRow.decision_id)
         .join(DiagnosisRow, col(DiagnosisRow.id) == DecisionRow.diagnosis_id)
+        .outerjoin(UndoRow, col(UndoRow.remediation_id) == OutcomeRow.remediation_id)
         .where(col(OutcomeRow.ended).in_([ended.value for ended in _TRIALS]))
     )
     rows = session.exec(query.where(OutcomeRow.strategy == strategy) if strategy else query).all()
     found: dict[str, list[Judged]] = {}
-    for strategy, ended, confidence in rows:
-        right = Ended(ended) is Ended.VERIFIED
+    for strategy, ended, confidence, undone in rows:
+        right = Ended(ended) is Ended.VERIFIED and undone is None
         found.setdefault(strategy, []).append(Judged(confidence=confidence, right=right))
     return found
 
 
 def records(session: Session) -> Mapping[str, TrackRecord]:
-    """Verified outcomes by strategy: how many helped, of how many that were tried to the end."""
+    """Verified outcomes by strategy: how many helped, of how many that were tried to the end.
+
+    One that a person had undone afterwards did not help.
+    """
+    undone = col(UndoRow.remediation_id).is_not(None)
     rows = session.exec(
-        select(OutcomeRow.strategy, OutcomeRow.ended, func.count()).group_by(
-            OutcomeRow.strategy, OutcomeRow.ended
-        )
+        select(OutcomeRow.strategy, OutcomeRow.ended, undone, func.count())
+        .outerjoin(UndoRow, col(UndoRow.remediation_id) == OutcomeRow.remediation_id)
+        .group_by(OutcomeRow.strategy, OutcomeRow.ended, undone)
     ).all()
     found: dict[str, TrackRecord] = {}
-    for strategy, ended, count in rows:
+    for strategy, ended, taken_back, count in rows:
         if Ended(ended) in _TRIALS:
             before = found.get(strategy, TrackRecord())
+            helped = Ended(ended) is Ended.VERIFIED and not taken_back
             found[strategy] = TrackRecord(
-                successes=before.successes + (count if Ended(ended) is Ended.VERIFIED else 0),
-                trials=before.trials + count,
+                successes=before.successes + (count if helped else 0), trials=before.trials + count
             )
     return found

@@ -1,4 +1,4 @@
-"""Rows of approvals, remediations, their journal and outcomes. Append-only but for claims."""
+"""Rows of approvals, remediations, their journal and outcomes. Append-only but for targets that are held."""
 
 from datetime import datetime
 
@@ -73,16 +73,6 @@ class RemediationRow(SQLModel, table=True):
     plan: str = Field(sa_column=Column(Text, nullable=False))
 
 
-class ClaimRow(SQLModel, table=True):
-    """A target under repair: the primary key makes it one repair at a time, across processes."""
-
-    __tablename__ = "target_claim"
-
-    target: str = Field(primary_key=True)
-    remediation_id: str = Field(unique=True)
-    at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
-
-
 class JournalRow(SQLModel, table=True):
     """What a repair did, in order: snapshot, intent, receipt, check, undo."""
 
@@ -112,3 +102,31 @@ class OutcomeRow(SQLModel, table=True):
     at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     says: str = Field(sa_column=Column(Text, nullable=False))
     undone: str = Field(sa_column=Column(Text, nullable=False))
+    # JSON of what became of each action of a playbook.
+    actions: str = Field(default="[]", sa_column=Column(Text, nullable=False, server_default="[]"))
+
+
+class HeldRow(SQLModel, table=True):
+    """A target that a repair acts on now, or an undoing; the primary key lets one at a time."""
+
+    __tablename__ = "held_target"
+
+    target: str = Field(primary_key=True)
+    by: str = Field(index=True)
+
+
+class UndoRow(SQLModel, table=True):
+    """A person's word that an ended repair is to be undone; the primary key makes it single use."""
+
+    __tablename__ = "undo"
+    __audited__ = True
+
+    remediation_id: str = Field(primary_key=True)
+    actor: str
+    reason: str
+    asked_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    # True until it has ended: what the command line asked for, or a crash left, is found by it.
+    waiting: bool = Field(default=True, index=True)
+    done: bool = False
+    ended_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime, nullable=True))
+    says: str = Field(default="", sa_column=Column(Text, nullable=False))

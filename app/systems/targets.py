@@ -38,6 +38,7 @@ class RegisteredTarget(Record):
 
     `group` names what stands and falls together, a cluster or a fleet: only a share of it is under repair at
     once. Those without one are grouped by system and owner.
+    `partners` gives playbooks names for other registered targets, as `{warehouse: shop/table/orders}`.
     """
 
     system: str
@@ -49,6 +50,7 @@ class RegisteredTarget(Record):
     connection: Connection
     allow: tuple[str, ...] = ()
     defaults: dict[str, dict[str, Any]] = {}
+    partners: dict[str, str] = {}
 
     @property
     def key(self) -> str:

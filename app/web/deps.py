@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -45,6 +46,8 @@ class Parts:
     runbooks: Callable[[], tuple[list[Runbook], list[Mistake]]]
     readiness: Callable[[], dict[str, str]]
     answered: Callable[[str], None]
+    undo: Callable[[str], None]
+    backups_within: timedelta
     keyring: Keyring
     rate_limit: RateLimit
     session_secret: str

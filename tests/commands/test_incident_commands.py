@@ -168,10 +168,10 @@ class TestSteering:
     def test_strategies_with_their_record(self, mendline: Mendline) -> None:
         found = {str(one["strategy"]): one for one in json_of(mendline, "strategy", "list")}
         assert found["retry_with_exponential_backoff"]["registered"] is True
-        assert found["rollback_deployment"]["registered"] is False
+        assert found["retrain_model"]["registered"] is False
         done = mendline("strategy", "list")
         assert "none yet" in done.out
-        assert "rollback_deployment (not installed)" in done.out
+        assert "retrain_model (not installed)" in done.out
 
     def test_targets_and_what_is_wrong_with_their_file(self, mendline: Mendline, data: Path) -> None:
         data.mkdir()

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.decision.plan import Risk
+from app.decision.plan import PlannedAction, Risk
 from app.decision.policy import Hours, Policy, PolicyFile, When, counted_risk, read_policy
 from app.foundation.errors import Invalid
 from app.intake.event import Severity
+from app.knowledge.playbook import Action
 from app.knowledge.shipped import knowledge_folder
 from app.knowledge.taxonomy import Taxonomy, read_taxonomy
 from tests.situations import NOW, plan, situation
@@ -341,3 +342,17 @@ def test_risk_counts_one_level_higher_without_an_undo() -> None:
         Risk.HIGH,
     ]
     assert [counted_risk(plan(risk=risk, undo="revert")) for risk in Risk] == list(Risk)
+
+
+def test_a_rule_on_a_strategy_or_target_also_speaks_of_a_playbook_with_it() -> None:
+    inner = plan(strategy="run_deduplication_script", target="shop/table/orders")
+    asked = Action(strategy="run_deduplication_script")
+    playbook = plan(strategy="playbook:orders", actions=(PlannedAction(number=1, asked=asked, plan=inner),))
+    found = situation(plan=playbook)
+    for when in (
+        {"strategy": "run_deduplication_script"},
+        {"strategy": "playbook:*"},
+        {"target": "shop/table/*"},
+    ):
+        assert When.model_validate(when).matches(found, NOW), when
+    assert not When.model_validate({"strategy": "recover_service"}).matches(found, NOW)

@@ -4,6 +4,7 @@ import pytest
 
 from app.diagnosis.choose import ESCALATE, TrackRecord, choose, posterior
 from app.diagnosis.diagnosis import UNKNOWN, Choice
+from app.knowledge.playbook import Action
 from app.knowledge.retrieve import Cited
 from app.knowledge.taxonomy import StrategyEntry, Taxonomy, TypeEntry
 from tests.diagnosis.small import runbook
@@ -54,7 +55,7 @@ class TestPosterior:
     )
     def test_the_prior_is_worth_four_outcomes(self, successes: int, trials: int, expected: float) -> None:
         record = TrackRecord(successes=successes, trials=trials)
-        assert posterior(TAXONOMY, "one", record) == pytest.approx(expected)
+        assert posterior(TAXONOMY, TAXONOMY.strategies["one"].prior, record) == pytest.approx(expected)
 
 
 class TestChoose:
@@ -133,3 +134,28 @@ class TestTheCitedRunbook:
     def test_of_two_the_first_counts(self) -> None:
         found = chosen(cited=(cites("both", "a", tries=2), cites("both", "a", tries=5)))
         assert {choice.strategy: choice.params for choice in found}["both"] == {"tries": 2}
+
+
+class TestPlaybooks:
+    def cited(self, **fields: object) -> Cited:
+        actions = (Action(strategy="one"), Action(strategy="both"))
+        book = cites("playbook", "a").runbook.model_copy(update={"actions": actions, **fields})
+        return Cited(runbook=book, section=book.sections[0], similarity=0.7)
+
+    def test_it_is_a_strategy_of_its_own_that_starts_from_its_weakest_action(self) -> None:
+        cited = self.cited()
+        choice = next(one for one in chosen(cited=(cited,)) if one.actions)
+        assert choice.strategy == "playbook:a-runbook"
+        assert choice.actions == cited.runbook.actions
+        assert choice.success == pytest.approx(0.6)
+        assert choice.expected == pytest.approx(0.9 * 0.6 * 1.15)
+        assert "recommended by a-runbook#" in choice.because
+
+    def test_its_own_record_moves_it(self) -> None:
+        records = {"playbook:a-runbook": TrackRecord(successes=0, trials=12)}
+        found = choose(TAXONOMY, REGISTERED, "a", {"a": 0.9}, (self.cited(),), records)
+        choice = next(one for one in found if one.actions)
+        assert (choice.trials, choice.success) == (12, pytest.approx(0.6 * 4 / 16))
+
+    def test_for_another_type_it_is_not_offered(self) -> None:
+        assert not any(one.actions for one in chosen(cited=(self.cited(types=("b",)),)))

@@ -62,6 +62,7 @@ def known(fuzzed: Mendline) -> Body:
         "event_id": event["event_id"],
         "incident_id": event["incident_id"],
         "approval_id": fuzzed.api.asked(event["incident_id"])["id"],
+        "remediation_id": "rem_1",
         "source": "alertmanager",
         "key": "shop/http_job/nightly-load@ask",
     }

@@ -44,7 +44,7 @@ def test_a_second_one_on_the_same_folder_is_refused(site: Mendline) -> None:
     """Both would resume the same repairs."""
     done = site.cli("serve", "--port", "0")
     assert done.code == 1
-    assert "\nmendline: another process works as 'local' on the same database" in done.err, done.err
+    assert "mendline: another process works as 'local' on the same database" in done.err, done.err
     assert site.api.get("/incidents")
 
 

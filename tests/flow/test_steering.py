@@ -81,11 +81,15 @@ def test_once_a_pause_is_answered_nothing_starts_in_the_databases_own_order(
     until(lambda: job.server.acted > 0)
     pausing.api.post("/pause", {"paused": True, "reason": "audit"})
     with closing(sqlite3.connect(f"file:{pausing.database}?mode=ro", uri=True)) as rows:
-        started = "SELECT remediation_id FROM {} WHERE remediation_id IN (SELECT id FROM remediation)"
+        started = "SELECT {} FROM {}"
         before = {
             one
-            for table in ("target_claim", "remediation_journal", "outcome")
-            for (one,) in rows.execute(started.format(table))
+            for table, column in (
+                ("held_target", "by"),
+                ("remediation_journal", "remediation_id"),
+                ("outcome", "remediation_id"),
+            )
+            for (one,) in rows.execute(started.format(column, table))
         }
     trails = [pausing.api.ended(incident_id) for incident_id in found]
     ran = {

@@ -89,6 +89,7 @@ class Site:
             self.learn,
             self._notify,
             timedelta(hours=1),
+            timedelta(days=30),
             Situations(self._targets, self.taxonomy, shadow_from),
             lambda strategy: "",
         )

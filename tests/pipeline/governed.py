@@ -84,6 +84,7 @@ class Governed:
             unused,
             self._notify,
             timedelta(hours=1),
+            timedelta(days=30),
             Situations(self.targets, TAXONOMY),
             lambda strategy: "",
         )

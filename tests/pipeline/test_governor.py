@@ -197,7 +197,7 @@ class Governor(RuleBasedStateMachine):
     @invariant()
     def the_claims_are_what_runs(self) -> None:
         with self.site.database.reading() as session:
-            assert store.claims(session) == self.started
+            assert store.held(session) == self.started
 
 
 TestGovernor = Governor.TestCase

@@ -69,7 +69,7 @@ class TestClaim:
         assert still(second) == ""
         site.end(first, Ended.VERIFIED)  # an end that runs twice lets go of nothing of others
         with site.database.reading() as session:
-            assert set(store.claims(session).values()) == {second, elsewhere}
+            assert set(store.held(session).values()) == {second, elsewhere}
 
     def test_of_many_at_once_one_gets_it(self, site: Governed) -> None:
         repairs = [begun(site) for _ in range(6)]
@@ -86,9 +86,9 @@ class TestClaim:
     def test_what_is_claimed_past_the_gates_is_refused_by_the_table(self, site: Governed) -> None:
         first, second = (site.acts.load(begun(site)) for _ in range(2))
         with site.database.writing() as session:
-            assert store.claim(session, first, site.clock.now()) == ""
+            assert store.hold(session, first.id, [first.target])
         with site.database.writing() as session:
-            assert store.claim(session, second, site.clock.now()) == first.id
+            assert not store.hold(session, second.id, [second.target])
 
 
 class TestPause:
@@ -117,11 +117,11 @@ class TestPause:
             ready.wait(20)
             site.pause(True)
             with site.database.reading() as session:
-                started = store.claims(session)
+                started = store.held(session)
             for one in going:
                 one.result(30)
         with site.database.reading() as session:
-            assert store.claims(session) == started
+            assert store.held(session) == started
 
 
 class TestIdentity:

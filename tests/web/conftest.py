@@ -80,6 +80,7 @@ class World:
         self.shelf = folder / "runbooks"
         self.shelf.mkdir()
         self.answered: list[str] = []
+        self.undoing: list[str] = []
         self.brain: Diagnose | None = None
         self.ready = {"database": "ok", "diagnosis": "ok", "targets": "ok"}
         self.group = Group(self.database, self.clock, lambda opened: None)
@@ -107,6 +108,8 @@ class World:
             ),
             readiness=lambda: self.ready,
             answered=self.answered.append,
+            undo=self.undoing.append,
+            backups_within=timedelta(days=30),
             keyring=Keyring(self.database),
             rate_limit=RateLimit(0),
             session_secret="a secret of the tests",

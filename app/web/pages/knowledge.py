@@ -89,7 +89,7 @@ def runbook(request: Request, runbook_id: str, visitor: VisitorDep, parts: Parts
         runbook=chosen,
         leaves=[Leaf(section, rendered(section.text)) for section in chosen.sections],
         late=overdue(chosen, parts.clock.now().date()),
-        registered=chosen.strategy in parts.strategies,
+        registered=bool(chosen.actions) or chosen.strategy in parts.strategies,
         standing=_standing(parts, chosen.strategy),
     )
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.decision.decision import Allows, Decision, Verdict
+from app.decision.plan import Plan
 from app.diagnosis.diagnosis import Diagnosis, Finding
 from app.foundation.errors import Invalid, Unavailable
 from app.incidents.incident import OPEN, State
@@ -15,9 +16,12 @@ from app.incidents.lifecycle import advance
 from app.pipeline.trail import Repair, Trail, trail
 from app.remediation.approve import Answer, Approval
 from app.remediation.outcome import Outcome
+from app.remediation.parts import turns
 from app.remediation.record import standing
-from app.remediation.store import Kind, Remediation
+from app.remediation.store import Entry, Kind, Remediation
+from app.remediation.undo import Undo
 from app.web.api.approvals import Reply, give
+from app.web.api.remediations import take_back
 from app.web.deps import Parts, PartsDep
 from app.web.pages.act import act
 from app.web.pages.render import page
@@ -32,6 +36,7 @@ _SAID = {
     Kind.RECEIPT: "done",
     Kind.CHECK: "checked",
     Kind.UNDO: "undone",
+    Kind.ASKED: "asked",
 }
 # What a person is offered, by state; `lifecycle` has the last word on what is allowed.
 _MOVES: dict[State, tuple[tuple[State, str], ...]] = {
@@ -48,11 +53,11 @@ _MOVES: dict[State, tuple[tuple[State, str], ...]] = {
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a repair's journal in words; `step` counts from 1, 0 for the repair as a whole."""
+    """One line of a repair's journal in words; `where` is its action and step, empty for the whole repair."""
 
     at: datetime
     what: str
-    step: int
+    where: str
     says: str
     bad: bool
 
@@ -64,6 +69,8 @@ class Told:
     remediation: Remediation
     lines: tuple[Line, ...]
     outcome: Outcome | None
+    undo: Undo | None
+    can_be_undone: bool
 
 
 @dataclass(frozen=True)
@@ -118,18 +125,34 @@ def view_of(found: Trail, now: datetime) -> View:
 def _told(repair: Repair) -> Told:
     return Told(
         remediation=repair.remediation,
-        lines=tuple(_line(entry.kind, entry.step, entry.at, entry.body) for entry in repair.journal),
+        lines=tuple(_line(repair.remediation.plan, entry) for entry in repair.journal),
         outcome=repair.outcome,
+        undo=repair.undo,
+        can_be_undone=repair.can_be_undone,
     )
 
 
-def _line(kind: Kind, step: int, at: datetime, body: str) -> Line:
-    told = orjson.loads(body)
+def _where(plan: Plan, entry: Entry) -> str:
+    """`step 1`, or in a playbook `action 2, step 1` and, where it was tried again, `action 2 (try 2), step 1`."""
+    whole = entry.kind in (Kind.SNAPSHOT, Kind.UNDO)
+    if entry.kind is Kind.ASKED or (whole and not plan.actions):
+        return ""
+    for turn in turns(plan):
+        for which, part in enumerate(turn.tries, 1):
+            if entry.step == part.nth if whole else part.holds(entry.step):
+                step = "" if whole else f"step {entry.step - part.first + 1}"
+                again = f" (try {which})" if which > 1 else ""
+                action = f"action {turn.number}{again}" if plan.actions else ""
+                return ", ".join(filter(None, [action, step]))
+    return ""
+
+
+def _line(plan: Plan, entry: Entry) -> Line:
+    kind, told = entry.kind, orjson.loads(entry.body)
     how = told.get("how", "")
-    whole = kind in (Kind.SNAPSHOT, Kind.UNDO)
     bad = how in ("disproved", "failed")
     what = "could not undo" if kind is Kind.UNDO and bad else _SAID[kind]
-    return Line(at, what, 0 if whole else step + 1, str(told.get("says", "")), bad)
+    return Line(entry.at, what, _where(plan, entry), str(told.get("says", "")), bad)
 
 
 def _doing(found: Trail) -> str:
@@ -137,6 +160,8 @@ def _doing(found: Trail) -> str:
     for repair in found.repairs:
         if repair.outcome is None:
             return f"Repairing with {repair.remediation.strategy}"
+        if repair.undo is not None and repair.undo.done is None:
+            return f"Undoing {repair.remediation.strategy}"
     answered = [a for a in found.approvals if a.answer is Answer.APPROVED or a.right_type]
     if answered:
         at = max(a.answered_at or a.asked_at for a in answered)
@@ -213,6 +238,25 @@ def _answer(name: str) -> Answer:
     if name not in (Answer.APPROVED, Answer.DENIED):
         raise Invalid("answer with approved or denied")
     return Answer(name)
+
+
+@router.post("/incidents/{incident_id}/undo/{remediation_id}")
+def undo(
+    request: Request,
+    incident_id: str,
+    remediation_id: str,
+    visitor: VisitorDep,
+    parts: PartsDep,
+    posted: Posted,
+) -> Response:
+    """Takes an ended repair back."""
+    visitor.person.need(Scope.APPROVE)
+
+    def does() -> str:
+        take_back(parts, visitor.person, remediation_id, posted.text("reason"))
+        return "It is being undone. What somebody changed meanwhile is left alone, and told of here."
+
+    return act(request, f"/incidents/{incident_id}", does)
 
 
 @router.post("/incidents/{incident_id}/state")

@@ -1,4 +1,4 @@
-"""The governor: claims of targets, and approvals by two people.
+"""The governor: approvals by two people.
 
 Revision ID: 20261121_governor
 Revises: 20261121_case_numbers
@@ -15,14 +15,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_table(
-        "target_claim",
-        sa.Column("target", sa.String(), nullable=False),
-        sa.Column("remediation_id", sa.String(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("target", name=op.f("pk_target_claim")),
-        sa.UniqueConstraint("remediation_id", name=op.f("uq_target_claim_remediation_id")),
-    )
     op.create_table(
         "approval_yes",
         sa.Column("approval_id", sa.String(), nullable=False),
@@ -43,4 +35,3 @@ def downgrade() -> None:
     with op.batch_alter_table("approval", schema=None) as batch_op:
         batch_op.drop_column("people")
     op.drop_table("approval_yes")
-    op.drop_table("target_claim")
