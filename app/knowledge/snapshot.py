@@ -96,8 +96,7 @@ def write(
 ) -> Snapshot:
     """Makes the files of `parts` aside, moves them into place and opens them; older ones are removed.
 
-    `grown` is the snapshot that the first part is all of: its cells are kept and the rest is put
-    into them. For a million on one core that takes a minute, laying the cells out anew some five.
+    `grown` is the snapshot that the first part is all of: its cells are kept and the rest is put into them.
     """
     aside = folder / f"aside-{os.getpid()}"
     _clear(folder)

@@ -2,7 +2,7 @@
 
 The cases are made up. Their vectors lie as messages do: each between a shipped case's and that of one of its
 twenty nearest, moved by half the difference of another such pair, and by a little noise. The queries are made
-likewise from another seed, none is in the index; the nearest of a million is at a cosine of about 0.9.
+likewise from another seed; none is in the index.
 A search is all that diagnosing waits for: the index, and the rows of the five cases that it names.
 """
 
