@@ -87,3 +87,13 @@ def test_every_bench_says_what_it_is_for() -> None:
     )
     for path in (ROOT / "scripts" / "benches").glob("[a-z]*.py"):
         assert path.stem in said.stdout
+
+
+@pytest.mark.server
+def test_index_finds_what_is_nearest(knowledge: Path) -> None:
+    found = bench(knowledge, "index", "--cases", "300", "--queries", "40", "--adds", "20", "--rate", "100")
+    # So few are searched one by one, which misses nothing.
+    assert (found["cases"], found["cells"], found["recall_at_5"]) == (320, 0, 1.0)
+    assert found["open_s"] >= 0
+    assert 0 < found["search_ms"]["p50"] <= found["search_ms"]["p99"]
+    assert found["adds_per_second"] > 0
