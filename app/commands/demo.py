@@ -23,7 +23,7 @@ def demo(
     ] = None,
     as_json_: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """See it work: six things break, and each is followed from the event to a verified repair or a person.
+    """See it work: nine things break, and each is followed from the event to a verified repair or a person.
 
     Everything is real and its own: the systems, the failures, the service on a free port, its data
     folder. Nothing of yours is touched, and nothing is left running.

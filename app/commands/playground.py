@@ -1,6 +1,6 @@
 """The demo's playground: real systems and data in one folder, and the register of targets that names them.
 
-playground/  stock.csv  payments.db  moods.json   and pid, port and log of the two processes
+playground/  stock.csv  payments.db  visits.toml  moods.json   and pid, port and log of the two processes
 targets.yaml policy.yaml                          beside it, for the Mendline that looks after it
 """
 
@@ -28,14 +28,16 @@ from app.systems.connections import SupervisedProcess
 from app.systems.far_side import FarSideError
 
 ENVIRONMENT = "playground"
+STAGING = "staging"  # is in shadow
 # How the warehouse answers the first requests for each table.
-MOODS = {"orders-eu": ["silent", "503"], "orders-us": ["silent"]}
+MOODS = {"orders-eu": ["silent", "503"], "orders-us": ["silent"], "refunds": ["silent"]}
 STOCK: dict[str, dict[str, Any]] = {
     "item": {"type": "integer", "unique": True},
     "product": {"type": "text"},
     "quantity": {"type": "integer", "minimum": 0, "maximum": 500},
     "price": {"type": "number", "minimum": 0, "maximum": 1000},
 }
+VISITS = '# of the nightly load\n[warehouse]\nhost = "db"  # internal\n'
 _SCRIPT = Path(playground_systems.__file__)
 
 POLICY = {
@@ -68,6 +70,7 @@ class Playground:
         self.folder = folder / ENVIRONMENT
         self.stock = self.folder / "stock.csv"
         self.payments = self.folder / "payments.db"
+        self.visits = self.folder / "visits.toml"
         self.client = httpx.Client(timeout=10, trust_env=False)
         self._jobs: subprocess.Popen[bytes] | None = None
         self._shop: SupervisedProcess | None = None
@@ -78,6 +81,7 @@ class Playground:
         (self.folder / "moods.json").write_text(json.dumps(MOODS))
         _make_stock(self.stock)
         _make_payments(self.payments)
+        self.visits.write_text(VISITS)
         with (self.folder / "jobs.log").open("wb") as log:
             self._jobs = subprocess.Popen(
                 self._command("jobs"),
@@ -187,16 +191,18 @@ class Playground:
                 "defaults": {allow: params} if params else {},
             }
 
-        def job(name: str) -> Any:
+        def runs(name: str) -> dict[str, str]:
             at = self.jobs_url
-            connection = {
+            return {
                 "type": "http_job",
                 "run": f"{at}/jobs/{name}/runs",
                 "status": f"{at}/runs/{{run}}",
                 "lookup": f"{at}/lookup",
             }
-            retry = "retry_with_exponential_backoff"
-            return target("job", name, "data", retry, connection, tries=4, first_delay=0.5, multiplier=2.0)
+
+        def job(name: str) -> Any:
+            retry, waits = "retry_with_exponential_backoff", {"first_delay": 0.5, "multiplier": 2.0}
+            return target("job", name, "data", retry, runs(name), tries=4, **waits)
 
         table = {
             "type": "table",
@@ -205,11 +211,21 @@ class Playground:
             "key": ["payment_id"],
             "order_by": "loaded_at",
         }
+        visits = {
+            "type": "config_file",
+            "path": str(self.visits),
+            "keys": ["warehouse.region"],
+            "rerun": runs("load-visits"),
+        }
+        # What its owner believes to be right, and is not.
+        region = {"warehouse.region": "eu-9"}
         stock = {"type": "file", "path": str(self.stock), "columns": STOCK}
         shop = self._shop_connection(self.shop_url)
         return [
             job("load-orders-eu"),
             job("load-orders-us"),
+            job("load-refunds") | {"environment": STAGING},
+            target("job", "load-visits", "data", "update_configuration_and_retry", visits, settings=region),
             target("service", "shop-api", "shop", "recover_service", shop),
             target("file", "stock.csv", "data", "run_data_validation_and_cleanup", stock),
             target(

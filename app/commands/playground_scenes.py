@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from app.commands.playground import ENVIRONMENT, STOCK, Playground
+from app.commands.playground import ENVIRONMENT, STAGING, STOCK, Playground
 
 Look = dict[str, Any]
 
@@ -17,8 +17,9 @@ Look = dict[str, Any]
 class Scene:
     """`breaks` lets it break and returns the event; `look` asks the far side, `tells` what it saw.
 
-    `types`, `strategy` and `ended` are what should come of it, `ended` as in `Outcome`. `asks`
-    says that a person must approve; `after` names the scene whose repair must be known first.
+    `types`, `effect`, `strategy` and `ended` are what should come of it, `ended` as in `Outcome`;
+    `stopped_by` is the gate that should stand in its way. `after` names the scene whose repair must be
+    known first.
     """
 
     id: str
@@ -29,7 +30,8 @@ class Scene:
     ended: str
     look: Callable[[Playground], Look]
     tells: Callable[[Look, Look], str]
-    asks: bool = False
+    effect: str = "act"
+    stopped_by: str = ""
     after: str = ""
 
     @property
@@ -39,32 +41,37 @@ class Scene:
         return f"begins once the {first} is repaired and learned" if first else "begins soon"
 
 
-def _event(message: str, kind: str, name: str, owner: str, **fields: Any) -> Look:
-    target = {"system": "shop", "kind": kind, "name": name, "environment": ENVIRONMENT, "owner": owner}
+def _event(
+    message: str, kind: str, name: str, owner: str, environment: str = ENVIRONMENT, **fields: Any
+) -> Look:
+    target = {"system": "shop", "kind": kind, "name": name, "environment": environment, "owner": owner}
     return {"message": message, "target": target, "source": "demo", "delivery_key": name, **fields}
 
 
 # --- a job whose warehouse does not answer in time --------------------------------------------
 
 
-def _job(name: str) -> dict[str, Any]:
+def _job(name: str, environment: str = ENVIRONMENT) -> dict[str, Any]:
     def breaks(world: Playground) -> Look:
         run = world.run_job(name)
         if run["status"] != "failed":
             raise RuntimeError(f"{name} was to fail and {run['status']}")
-        return _event(f"{name} failed: {run['error']}", "job", name, "data", run_id=run["id"])
+        return _event(f"{name} failed: {run['error']}", "job", name, "data", environment, run_id=run["id"])
 
     def look(world: Playground) -> Look:
         return {"runs": world.ledger(name)}
 
     def tells(before: Look, after: Look) -> str:
-        runs = after["runs"]
-        doubled = [run["key"] for run in runs if len([r for r in runs if r["key"] == run["key"]]) > 1]
-        ends = ", ".join(run["status"] for run in runs)
-        keys = "a key ran twice!" if doubled else "one run per idempotency key"
-        return f"job server: {name} has {len(runs)} runs ({ends}), {keys}"
+        return f"job server: {_tell_runs(name, after['runs'])}"
 
     return {"breaks": breaks, "look": look, "tells": tells}
+
+
+def _tell_runs(name: str, runs: list[Look]) -> str:
+    doubled = len({run["key"] for run in runs}) < len(runs)
+    ends = ", ".join(run["status"] for run in runs)
+    keys = "a key ran twice!" if doubled else "one run per idempotency key"
+    return f"{name} has {len(runs)} {'runs' if len(runs) > 1 else 'run'} ({ends}), {keys}"
 
 
 # --- a service that is killed -----------------------------------------------------------------
@@ -87,6 +94,28 @@ def _look_at_shop(world: Playground) -> Look:
 
 def _tell_shop(before: Look, after: Look) -> str:
     return f"shop-api: process {before['pid']} before, {after['pid']} now, /health answers {after['health']}"
+
+
+def _kill_again(world: Playground) -> Look:
+    return _kill(world) | {"delivery_key": "shop-api-again"}
+
+
+def _tell_killed(before: Look, after: Look) -> str:
+    started = "was started again" if after["pid"] else "stays down until a person has looked"
+    return f"shop-api: process {before['pid']} was killed too, and {started}"
+
+
+# --- a job with a setting too few, for which its owner registered a wrong value ---------------
+
+
+def _look_at_visits(world: Playground) -> Look:
+    return {"settings": world.visits.read_text(), "runs": world.ledger("load-visits")}
+
+
+def _tell_visits(before: Look, after: Look) -> str:
+    same = before["settings"] == after["settings"]
+    runs = _tell_runs("load-visits", after["runs"])
+    return f"visits.toml: {'as before, byte for byte' if same else 'changed'}; {runs}"
 
 
 # --- a file that its loader refuses -----------------------------------------------------------
@@ -217,7 +246,7 @@ SCENES = (
         breaks=_repeat,
         look=_look_at_payments,
         tells=_tell_payments,
-        asks=True,
+        effect="ask",
     ),
     Scene(
         id="defect",
@@ -228,6 +257,24 @@ SCENES = (
         breaks=_crash,
         look=lambda world: {},
         tells=lambda before, after: "",
+        effect="escalate",
+    ),
+    Scene(
+        id="wrong-setting",
+        title="a repair in vain",
+        types=("configuration_error",),
+        strategy="update_configuration_and_retry",
+        ended="undone",
+        **_job("load-visits") | {"look": _look_at_visits, "tells": _tell_visits},
+    ),
+    Scene(
+        id="staging-job",
+        title="a job in staging",
+        types=("network_timeout",),
+        strategy="retry_with_exponential_backoff",
+        ended="handed_over",
+        effect="shadow",
+        **_job("load-refunds", STAGING),
     ),
     Scene(
         id="seen-before",
@@ -237,5 +284,18 @@ SCENES = (
         ended="verified",
         after="flaky-job",
         **_job("load-orders-us"),
+    ),
+    Scene(
+        id="killed-again",
+        title="killed again",
+        types=("service_unavailable",),
+        strategy="recover_service",
+        ended="handed_over",
+        breaks=_kill_again,
+        look=_look_at_shop,
+        tells=_tell_killed,
+        effect="escalate",
+        stopped_by="repeated",
+        after="killed-service",
     ),
 )

@@ -135,6 +135,11 @@ class Server:
         found = self._ask("POST", "diagnose", {"message": message}).json()["findings"]
         return any(item["ref"] == case_id for finding in found for item in finding["evidence"])
 
+    def shadow(self, environment: str, reason: str) -> None:
+        """From now on nothing is done in this environment, only recorded."""
+        body = {"environment": environment, "mode": "shadow", "reason": reason}
+        self._ask("PUT", "modes", body, "you")
+
     def answer(self, approval_id: str, plan_hash: str, *, yes: bool) -> None:
         """Answers a plan with the second key."""
         reply = {"plan_hash": plan_hash, "reason": "answered in the demo"}

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from app.commands.playground import Playground, until
+from app.commands.playground import STAGING, Playground, until
 from app.commands.playground_folder import held, prepare, share
 from app.commands.playground_scenes import SCENES
 from app.commands.playground_server import Server
@@ -71,7 +71,7 @@ def _no_interrupts() -> None:
 
 
 def _start(world: Playground, server: Server, view: View, quick: bool) -> None:
-    view.say("Six things break for real, and a Mendline of its own looks after them.")
+    view.say("Nine things break for real, and a Mendline of its own looks after them.")
     view.say(f"All of it lies in {world.folder.parent}", "dim")
     once = "" if quick else "preparing once, which takes a few minutes: "
     with view.doing() as says:
@@ -80,6 +80,7 @@ def _start(world: Playground, server: Server, view: View, quick: bool) -> None:
         says("starting Mendline")
         server.start()
         server.wait_until_ready(lambda doing: says(f"{once}{doing}"))
+        server.shadow(STAGING, "first watch what it would do")
 
 
 class Stage:
@@ -101,6 +102,8 @@ class Stage:
             for row in self._rows:
                 if not row.over:
                     self._go_on(row)
+                    if row.over:
+                        self._end(row)
                 self._view.show()
             waiting = [row for row in self._rows if row.seen.waits and not row.over]
             moving = [row for row in self._rows if not row.over and row not in waiting]
@@ -108,13 +111,15 @@ class Stage:
             if waiting and not (self._asks and moving):
                 self._answer(waiting[0])
             time.sleep(0.15)
+
+    def _end(self, row: Row) -> None:
+        """Looks at the far side now, for another scene may change it."""
         self._pids |= set(self._world.pids)
-        for row in self._rows:
-            try:
-                row.after = row.scene.look(self._world)
-            except _TROUBLE as error:
-                row.wrong = row.wrong or f"{type(error).__name__}: {error}"
-            row.wrong = row.wrong or row.judge()
+        try:
+            row.after = row.scene.look(self._world)
+        except _TROUBLE as error:
+            row.wrong = row.wrong or f"{type(error).__name__}: {error}"
+        row.wrong = row.wrong or row.judge()
 
     def _go_on(self, row: Row) -> None:
         first = next((other for other in self._rows if other.scene.id == row.scene.after), None)
@@ -123,7 +128,7 @@ class Stage:
             row.seen = see(trail, first.seen.case_id if first else "")
             if not row.over and not row.seen.waits and time.monotonic() - row.posted > _LONGEST:
                 row.wrong = f"nothing came of it in {_LONGEST:g} s: {row.seen.doing}"
-        elif first is None or first.seen.ended == row.scene.ended:
+        elif first is None or first.seen.ended == first.scene.ended:
             try:
                 self._break(row, first)
             except _TROUBLE as error:
@@ -167,12 +172,17 @@ class Stage:
     def summary(self, place: Path) -> dict[str, Any]:
         """What came of it, as data."""
         ends = [row.seen.ended for row in self._rows]
+        shadows = sum(row.seen.effect == "shadow" for row in self._rows)
+        stopped = sum(bool(row.seen.stopped_by) for row in self._rows)
         return {
             "ok": not any(row.wrong for row in self._rows),
             "seconds": round(time.monotonic() - self._began, 1),
             "events": sum(bool(row.incident_id) for row in self._rows),
             "repaired": ends.count("verified"),
-            "escalated": ends.count("handed_over"),
+            "undone": ends.count("undone"),
+            "stopped": stopped,
+            "shadow": shadows,
+            "escalated": ends.count("handed_over") - stopped - shadows,
             "approved": sum(bool(row.seen.approved_by) for row in self._rows),
             "denied": ends.count("denied"),
             "scenes": [_scene(row) for row in self._rows],
@@ -185,8 +195,10 @@ class Stage:
         """The same for people, and where to look."""
         say, all_ = self._view.say, self.summary(place)
         denied = f", {all_['denied']} denied" if all_["denied"] else ""
-        counts = f"{all_['repaired']} repaired and verified, {all_['escalated']} left to a person"
-        say(f"\n{all_['events']} events: {counts}, {all_['approved']} approved{denied}", "bold")
+        counts = f"{all_['repaired']} repaired and verified ({all_['approved']} approved{denied})"
+        held = f"{all_['stopped']} stopped by a gate, {all_['shadow']} only recorded in shadow"
+        left = f"{all_['undone']} undone, {held}, {all_['escalated']} left to a person"
+        say(f"\n{all_['events']} events: {counts},\n{left}", "bold")
         say(f"{all_['seconds']:g} s from the first failure to the last outcome", "dim")
         say("\nWhat the far sides say", "bold")
         for row in self._rows:
@@ -196,7 +208,7 @@ class Stage:
             if row.wrong:
                 say(f"\n{row.scene.title} did not end as it should: {row.wrong}", "red")
         here = f"MENDLINE_DATA_DIR={shlex.quote(str(place))} {_program()}"
-        asked = next(row for row in self._rows if row.scene.asks)
+        asked = next(row for row in self._rows if row.scene.effect == "ask")
         say("\nLook closer", "bold")
         say(f"  {here} incidents")
         say(f"  {here} explain {asked.incident_id}")
@@ -224,6 +236,7 @@ def _scene(row: Row) -> dict[str, Any]:
         "cites": seen.cites,
         "effect": seen.effect,
         "strategy": seen.strategy,
+        "stopped_by": seen.stopped_by,
         "approved_by": seen.approved_by,
         "ended": seen.ended,
         "says": seen.says,

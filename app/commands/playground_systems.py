@@ -2,6 +2,7 @@
 
 jobs  runs jobs: POST /jobs/NAME/runs (one run per Idempotency-Key), GET /runs/ID, GET /lookup?key=KEY,
       GET /ledger. A job reads from /warehouse/NAME, whose first answers are as bad as `moods.json` says.
+      One that has settings, NAME.toml, names its region there; the warehouse is in eu-1 only.
       It is the shop's front door too: /shop/… is passed on, and answered 503 while the shop is not there.
 shop  a small service: /health and /stock. Its port stays the same over restarts.
 
@@ -16,6 +17,7 @@ import signal
 import sys
 import threading
 import time
+import tomllib
 import traceback
 import urllib.request
 from collections import Counter
@@ -39,6 +41,10 @@ def end_with(lock: Path) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, name="end-with-demo", daemon=True).start()
+
+
+class ConfigurationError(Exception):
+    """The settings of a job are not whole."""
 
 
 class _Door(BaseHTTPRequestHandler):
@@ -77,6 +83,7 @@ class Jobs(_Server):
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), JobsDoor)
         self.url = f"http://127.0.0.1:{self.server_port}"
+        self.folder = folder
         self.shop_port = folder / "shop.port"
         self._lock = threading.Lock()
         self.moods: dict[str, list[str]] = json.loads((folder / "moods.json").read_text())
@@ -105,17 +112,30 @@ class Jobs(_Server):
             return left.pop(0) if left else ""
 
     def _work(self, run: dict[str, Any]) -> None:
-        address = f"{self.url}/warehouse/{run['job'].removeprefix('load-')}"
+        table = run["job"].removeprefix("load-")
+        address = f"{self.url}/warehouse/{table}"
         try:
+            address += self._region(self.folder / f"{table}.toml")
             with _direct.open(address, timeout=PATIENCE) as answer:
                 json.load(answer)
         except Exception as error:
             told = f"{type(error).__name__}: {error}"
             if isinstance(error, TimeoutError):
                 told += f" after {PATIENCE:g} s"
-            run.update(error=f"{told}, GET {address}", log=traceback.format_exc(), status="failed")
+            if not isinstance(error, ConfigurationError):
+                told += f", GET {address}"
+            run.update(error=told, log=traceback.format_exc(), status="failed")
         else:
             run["status"] = "succeeded"
+
+    def _region(self, settings: Path) -> str:
+        if not settings.exists():
+            return ""
+        region = tomllib.loads(settings.read_text())["warehouse"].get("region")
+        if not region:
+            said = "invalid configuration: setting warehouse.region is missing in the configuration file"
+            raise ConfigurationError(f"{said} {settings.name}")
+        return f"?region={region}"
 
 
 class JobsDoor(_Door):
@@ -135,14 +155,16 @@ class JobsDoor(_Door):
         if room == "ledger":
             return self.answer(200, ledger)
         if room == "warehouse":
-            return self._warehouse(rest)
+            return self._warehouse(rest, parse_qs(url.query).get("region", ["eu-1"])[0])
         if room == "shop":
             return self._shop(rest)
         key = parse_qs(url.query).get("key", [""])[0]
         found = [run for run in ledger if rest == run["id"] or (room == "lookup" and key == run["key"])]
         return self.answer(200, found[0]) if found else self.answer(404, {"error": "no such run"})
 
-    def _warehouse(self, table: str) -> None:
+    def _warehouse(self, table: str, region: str) -> None:
+        if region != "eu-1":
+            return self.answer(404, {"error": f"the warehouse is not in {region}"})
         mood = self.server.mood(table)
         if mood == "silent":
             time.sleep(3 * PATIENCE)

@@ -13,9 +13,14 @@ from app.commands.playground_story import Row, Seen
 from app.decision.plan import Plan
 
 _DOTS = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-_ENDS = {"verified": "green", "handed_over": "yellow", "denied": "yellow"}
-_EFFECTS = {"act": "green", "ask": "yellow", "escalate": "yellow", "ignore": "dim"}
-_SAID = {"verified": "repaired, verified", "handed_over": "left to a person", "denied": "denied"}
+_ENDS = {"verified": "green", "undone": "yellow", "handed_over": "yellow", "denied": "yellow"}
+_EFFECTS = {"act": "green", "ask": "yellow", "escalate": "yellow", "shadow": "yellow", "ignore": "dim"}
+_SAID = {
+    "verified": "repaired, verified",
+    "undone": "did not help, undone, left to a person",
+    "handed_over": "left to a person",
+    "denied": "denied",
+}
 
 
 class View:
@@ -24,7 +29,7 @@ class View:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.rows: list[Row] = []
-        self._told: dict[str, str] = {}
+        self._told: set[str] = set()
         self._began = 0.0
         self._live: Live | None = None
 
@@ -32,11 +37,9 @@ class View:
         """Begins or goes on showing; what changed since is printed where nothing can be live."""
         self._began = self._began or time.monotonic()
         if not self.console.is_terminal:
-            for row in self.rows:
-                line = _line(row)
-                if line and line != self._told.get(row.scene.id):
-                    self._told[row.scene.id] = line
-                    self.say(f"{time.monotonic() - self._began:6.1f} s  {line}")
+            for line in [line for row in self.rows for line in _lines(row) if line not in self._told]:
+                self._told.add(line)
+                self.say(f"{time.monotonic() - self._began:6.1f} s  {line}")
             return
         if self._live is None:
             self._live = Live(
@@ -122,18 +125,20 @@ def _story(row: Row) -> Text:
     return told
 
 
-def _line(row: Row) -> str:
-    """The same in a line of plain text, which changes with each stage."""
-    seen = row.seen
-    if row.wrong and not seen.ended:
-        return f"{row.scene.title}: {row.wrong}"
-    if seen.ended:
-        return f"{row.scene.title}: {_end(seen)}: {seen.says}"
+def _lines(row: Row) -> list[str]:
+    """The same in lines of plain text: what broke, diagnosis and decision, what came of it."""
+    seen, told = row.seen, []
+    if row.broke:
+        told.append(f"breaks: {_cut(row.broke, 200)}")
     if seen.type:
         known = f", {seen.cites:.2f} like the first" if seen.cites else ""
         decided = f"{_effect(seen)}: {_words(seen.strategy)}; {seen.plan}"
-        return f"{row.scene.title}: {seen.type}, {_sure(seen)}{known}; {decided}"
-    return f"{row.scene.title} breaks: {_cut(row.broke, 200)}" if row.broke else ""
+        told.append(f"{seen.type}, {_sure(seen)}{known}; {decided}")
+    if seen.ended:
+        told.append(f"{_end(seen)}: {seen.says}")
+    elif row.wrong:
+        told.append(row.wrong)
+    return [f"{row.scene.title}: {line}" for line in told]
 
 
 def _sure(seen: Seen) -> str:
@@ -149,7 +154,10 @@ def _end(seen: Seen) -> str:
 def _effect(seen: Seen) -> str:
     if seen.effect == "ask" and seen.approved_by:
         return f"approved by {seen.approved_by}"
-    return {"act": "acts", "ask": "asks a person", "escalate": "tells a person"}.get(seen.effect, seen.effect)
+    if seen.stopped_by:
+        return f"stopped by the gate {seen.stopped_by}"
+    told = {"act": "acts", "ask": "asks a person", "escalate": "tells a person", "shadow": "only records"}
+    return told.get(seen.effect, seen.effect)
 
 
 def _words(name: str) -> str:

@@ -25,6 +25,8 @@ TEXTS = {
     "service_unavailable": "GET http://127.0.0.1:80{n}/{word} answered 503 Service Unavailable: no healthy upstream",
     "schema_mismatch": "loading {word}.csv failed: pyarrow.lib.ArrowInvalid: CSV column #{n}: conversion error, int64",
     "data_duplication": "loading {word} failed: sqlite3.IntegrityError: UNIQUE constraint failed: {word}.{word}_id",
+    "configuration_error": "load-{word} failed: ConfigurationError: invalid configuration: setting x.{word} is missing"
+    " in the configuration file {word}.toml",
     "unknown_error": "monthly-{word} crashed: AttributeError: 'NoneType' object has no attribute '{word}'",
 }
 
@@ -36,6 +38,9 @@ class Site:
     data: Path
     knowledge: Path
     summary: dict[str, Any]
+
+    def scene(self, id_: str) -> dict[str, Any]:
+        return next(scene for scene in self.summary["scenes"] if scene["scene"] == id_)
 
     def start(self, *args: str) -> subprocess.Popen[str]:
         return start(self.data, self.knowledge, *args)
@@ -96,8 +101,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 def test_every_scene_ends_as_it_should(site: Site) -> None:
     summary = site.summary
-    counts = {name: summary[name] for name in ("ok", "events", "repaired", "escalated", "approved", "denied")}
-    assert counts == {"ok": True, "events": 6, "repaired": 5, "escalated": 1, "approved": 1, "denied": 0}
+    counts = {"ok": True, "events": 9, "repaired": 5, "undone": 1, "stopped": 1, "shadow": 1, "escalated": 1}
+    counts |= {"approved": 1, "denied": 0}
+    assert {name: summary[name] for name in counts} == counts
     ends = {
         s["scene"]: (s["type"], s["effect"], s["strategy"], s["ended"], s["approved_by"])
         for s in summary["scenes"]
@@ -110,6 +116,9 @@ def test_every_scene_ends_as_it_should(site: Site) -> None:
         "repeated-rows": ("data_duplication", "ask", "run_deduplication_script", "verified", "demo-approver"),
         "defect": ("unknown_error", "escalate", "escalate_to_human", "handed_over", ""),
         "seen-before": retried,
+        "killed-again": ("service_unavailable", "escalate", "recover_service", "handed_over", ""),
+        "wrong-setting": ("configuration_error", "act", "update_configuration_and_retry", "undone", ""),
+        "staging-job": ("network_timeout", "shadow", "retry_with_exponential_backoff", "handed_over", ""),
     }
     assert all(scene["seconds"] > 0 for scene in summary["scenes"])
 
@@ -133,6 +142,30 @@ def test_the_far_sides_show_it(site: Site) -> None:
     payments = scenes["repeated-rows"]
     assert payments["before"] == {"rows": 412, "repeated": 12, "unique": False}
     assert payments["after"] == {"rows": 400, "repeated": 0, "unique": True}
+
+
+def test_a_repair_that_does_not_help_is_undone_by_itself(site: Site) -> None:
+    scene = site.scene("wrong-setting")
+    assert "is as it was, byte for byte" in scene["says"]
+    assert scene["before"]["settings"] == scene["after"]["settings"]
+    ours, again = scene["after"]["runs"]
+    assert "setting warehouse.region is missing" in ours["error"]
+    assert "region=eu-9" in again["error"]  # the job did run with the change
+
+
+def test_the_same_repair_again_is_stopped_by_the_governor(site: Site) -> None:
+    again, first = site.scene("killed-again"), site.scene("killed-service")
+    assert again["stopped_by"] == "repeated"
+    assert "the same repair again" in again["says"]
+    assert again["incident_id"] == first["incident_id"]
+    assert again["before"]["pid"] == first["after"]["pid"]
+    assert again["after"] == {"pid": None, "health": 0}
+
+
+def test_in_shadow_nothing_is_done(site: Site) -> None:
+    scene = site.scene("staging-job")
+    assert "in shadow by you: first watch what it would do; live, it runs retry" in scene["says"]
+    assert [run["status"] for run in scene["after"]["runs"]] == ["failed"]
 
 
 def test_a_repair_is_evidence_for_the_next_failure_like_it(site: Site) -> None:
@@ -159,7 +192,7 @@ def test_an_interrupted_demo_leaves_nothing_running(site: Site, number: signal.S
     told = []
     for line in demo.stdout:
         told.append(line)
-        if "a killed service breaks" in line:  # so that the repair may be starting the shop anew
+        if "a killed service: breaks" in line:  # so that the repair may be starting the shop anew
             break
     demo.send_signal(number)
     demo.communicate(timeout=60)
