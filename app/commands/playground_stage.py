@@ -166,7 +166,6 @@ class Stage:
         else:
             self._view.say("approved by the demo on your behalf, with the key of demo-approver")
         self._server.answer(approval.id, plan.hash, yes=yes)
-        row.seen = see(self._server.trail(row.incident_id))
         row.posted = time.monotonic()
 
     def summary(self, place: Path) -> dict[str, Any]:

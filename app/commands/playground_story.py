@@ -63,7 +63,7 @@ def see(trail: Trail, case_id: str = "") -> Seen:
         "waits": trail.waiting,
         "doing": "waits for a person" if trail.waiting else "goes on",
     }
-    arrived = trail.events[-1].received_at
+    arrived = trail.events[0].received_at  # the newest, which began this episode
     for approval in trail.approvals:
         if approval.answered_at is None or approval.decision_id not in ours:
             continue

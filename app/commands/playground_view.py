@@ -69,7 +69,7 @@ class View:
             self._live.stop()
             self._live = None
         if keep and self.console.is_terminal:
-            self.console.print(self._table())
+            self.console.print(self._table(whole=True))
 
     def say(self, text: str, style: str = "") -> None:
         """One line, whole, and nothing in it is markup."""
@@ -83,15 +83,21 @@ class View:
         told.add_row(Text("risk", "dim"), Text(f"{plan.risk}, on {plan.target}, plan {plan.hash}"))
         self.console.print(Group(Text(f"\n{title}: a person is asked\n", "bold yellow"), told, Text("")))
 
-    def _table(self) -> RenderableType:
+    def _table(self, *, whole: bool = False) -> RenderableType:
+        """`whole` may be higher than the terminal; else what broke gives way on a small one."""
         table = Table.grid(padding=(0, 2, 0, 0), expand=True)
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         roomy = self.console.height > 4 * len(self.rows)
+        tight = not whole and self.console.height <= 3 * len(self.rows) + 1
         for number, row in enumerate(self.rows):
             if roomy or not number:
                 table.add_row()
-            table.add_row(Text(row.scene.title, "dim" if row.state == "waits" else "bold"), _story(row))
+            story = _story(row)
+            if tight:
+                lines = story.split("\n", allow_blank=True)
+                story = Text("\n").join(lines[1:3] if row.broke else lines[:2])
+            table.add_row(Text(row.scene.title, "dim" if row.state == "waits" else "bold"), story)
         return table
 
 
