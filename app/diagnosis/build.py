@@ -80,7 +80,7 @@ def build(
     retriever.load_runbooks(runbooks, embed)
     rows = [row for row, case in enumerate(cases) if case.origin is Origin.SHIPPED]
     known = [cases[row] for row in rows]
-    manifest = manifest_for(known, embedder.id, runbooks)
+    manifest = manifest_for(known, embedder.id)
     fitted = load(manifest, models) if models else None
     if fitted is None:
         shipped = read_weights(weights) if weights else None

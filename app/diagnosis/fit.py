@@ -93,15 +93,17 @@ def name_of(scorer: type[Any]) -> str:
     return f"{scorer.id}@{scorer.version}"
 
 
-def manifest_for(cases: Sequence[Case], embedder_id: str, runbooks: Sequence[Record] = ()) -> Manifest:
-    """The manifest that a fit on these cases and runbooks would have."""
+def manifest_for(cases: Sequence[Case], embedder_id: str) -> Manifest:
+    """The manifest that a fit on these cases would have.
+
+    Runbooks are no part of it: nothing is learned from them, and one that a site adds must not send it
+    looking for weights again.
+    """
     import sklearn
 
     digest = hashlib.sha256()
     for case in sorted(cases, key=lambda case: case.id):
         digest.update(f"{case.id}\x1f{case.type}\x1f{case.text}\x1e".encode("utf-8", "replace"))
-    for runbook in runbooks:
-        digest.update(runbook.model_dump_json().encode())
     return Manifest(
         version=VERSION,
         cases=digest.hexdigest()[:16],

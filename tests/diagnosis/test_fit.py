@@ -1,5 +1,4 @@
 import json
-from datetime import date
 from pathlib import Path
 
 import joblib
@@ -13,9 +12,7 @@ from app.diagnosis.scorers import SCORERS
 from app.foundation.clock import FrozenClock
 from app.knowledge.case import Case, Origin, read_cases
 from app.knowledge.embed import HashingEmbedder, read_encoder
-from app.knowledge.runbook import read_runbooks
 from app.knowledge.shipped import knowledge_folder
-from app.remediation.strategies import STRATEGIES
 from tests.diagnosis import small
 from tests.situations import NOW
 
@@ -25,15 +22,15 @@ EMBEDDER = HashingEmbedder.id
 @pytest.fixture
 def fitted(models: Path) -> Fitted:
     """The value that the small world was fitted to."""
-    found = load(manifest_for(small.cases(), EMBEDDER, small.RUNBOOKS), models)
+    found = load(manifest_for(small.cases(), EMBEDDER), models)
     assert found is not None
     return found
 
 
 class TestManifest:
     def test_the_same_things_give_the_same(self) -> None:
-        one = manifest_for(small.cases(), EMBEDDER, small.RUNBOOKS)
-        other = manifest_for(list(reversed(small.cases())), EMBEDDER, small.RUNBOOKS)
+        one = manifest_for(small.cases(), EMBEDDER)
+        other = manifest_for(list(reversed(small.cases())), EMBEDDER)
         assert (one, one.id) == (other, other.id)
         assert (one.rows, one.sklearn) == (65, sklearn.__version__)
 
@@ -45,10 +42,6 @@ class TestManifest:
 
     def test_another_embedder_gives_another(self) -> None:
         assert manifest_for(small.cases(), "other@1").id != manifest_for(small.cases(), EMBEDDER).id
-
-    def test_another_runbook_gives_another(self) -> None:
-        changed = [small.RUNBOOKS[0].model_copy(update={"reviewed": date(2020, 1, 1)}), *small.RUNBOOKS[1:]]
-        assert manifest_for([], EMBEDDER, changed).id != manifest_for([], EMBEDDER, small.RUNBOOKS).id
 
     def test_what_resolved_a_case_does_not_matter(self) -> None:
         cases = small.cases()
@@ -92,7 +85,7 @@ class TestFit:
 
 class TestKeptWeights:
     def weights(self, **fields: object) -> Weights:
-        manifest = manifest_for(small.cases(), EMBEDDER, small.RUNBOOKS).model_copy(update=fields)
+        manifest = manifest_for(small.cases(), EMBEDDER).model_copy(update=fields)
         names = [f"{kind.id}@{kind.version}" for kind in SCORERS]
         return Weights(
             manifest=manifest, weights=dict.fromkeys(names, 0.125), calibration=Calibration(slope=9, rows=65)
@@ -126,13 +119,9 @@ class TestTheShippedWeights:
     def test_they_are_for_the_knowledge_that_ships(self) -> None:
         # Else every first start finds them again, for two minutes: run scripts/train.
         folder = knowledge_folder()
-        params = {kind.id: kind.Params for kind in STRATEGIES}
-        runbooks, _ = read_runbooks(folder / "runbooks", small.taxonomy(), params)
         kept = read_weights(folder / "weights.json")
         assert kept is not None
-        assert kept.manifest == manifest_for(
-            list(read_cases(folder / "cases")), read_encoder(folder).id, runbooks
-        )
+        assert kept.manifest == manifest_for(list(read_cases(folder / "cases")), read_encoder(folder).id)
         assert set(kept.weights) == set(kept.manifest.scorers)
 
 
