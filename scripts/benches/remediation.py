@@ -71,7 +71,12 @@ def _repairs(options: argparse.Namespace, url: str, workers: int) -> dict[str, A
         settings = {
             "MENDLINE_DATA_DIR": str(folder),
             "MENDLINE_DB__URL": url,
+            # What is measured is the machinery; the governor would stop such a storm at once.
             "MENDLINE_DECISION__COOLDOWN_MOST": "100",
+            "MENDLINE_DECISION__REPEAT_MOST": "1000",
+            "MENDLINE_DECISION__CHAIN_MOST": "1000",
+            "MENDLINE_DECISION__BLAST_SHARE": "1",
+            "MENDLINE_DECISION__CAP_PER_TARGET": "10000",
             "MENDLINE_DECISION__CAP_PER_STRATEGY": "10000",
             "MENDLINE_DECISION__CAP_PER_SITE": "10000",
         }
