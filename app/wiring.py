@@ -21,6 +21,7 @@ from typing import Any
 from sqlalchemy import inspect
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from app.db.alone import alone
 from app.db.engine import Database, sqlite_url
 from app.decision.decide import Decide, default_gates
 from app.decision.freeze import FreezeFile
@@ -136,9 +137,8 @@ def migrate(database: Database) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS))
     try:
         with database.engine.begin() as connection:
-            if not database.is_sqlite:
-                # Several workers may start at once: the others wait, and then find nothing to do.
-                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtextextended('migrations', 0))")
+            # Several workers may start at once: the others wait, and then find nothing to do.
+            alone(connection, "migrations")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except CommandError as error:

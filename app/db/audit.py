@@ -13,13 +13,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, Connection, Integer, Table, Text, event, insert, inspect, select, text
+from sqlalchemy import Column, Connection, Integer, Table, Text, event, insert, inspect, select
 from sqlmodel import Field, Session, SQLModel
 
+from app.db.alone import alone
 from app.foundation.record import Record
 
-# One key for all processes on Postgres: entries are chained one transaction after the other.
-_LOCK = 0x61756474
 _CHUNK = 500
 _START = "0" * 64
 
@@ -71,8 +70,7 @@ def inserted(session: Session, row: SQLModel) -> None:
 
 def _append(session: Session, noted: Sequence[tuple[object, str]]) -> None:
     connection = session.connection()
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    alone(connection, "audit")  # entries are chained one transaction after the other
     head = _head(connection)
     entries = []
     for row, digest in noted:

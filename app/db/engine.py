@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import BigInteger, Dialect, Engine, MetaData, create_engine, event, func, select
+from sqlalchemy import BigInteger, Dialect, Engine, MetaData, create_engine, event
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session, SQLModel
 
@@ -93,18 +93,12 @@ class Database:
             yield session
 
     @contextmanager
-    def writing(self, alone: str = "") -> Iterator[Session]:
-        """A session that commits when the block ends well and rolls back when it raises.
-
-        With `alone` no other that gives the same word is at work meanwhile, in any process: on
-        SQLite a writer always is alone.
-        """
+    def writing(self) -> Iterator[Session]:
+        """A session that commits when the block ends well and rolls back when it raises."""
         with self._turn(), AuditedSession(self.engine, expire_on_commit=False) as session:
             if self.is_sqlite:
                 # Taking the write lock at the start avoids the upgrade that fails with "locked".
                 session.connection().exec_driver_sql("BEGIN IMMEDIATE")
-            elif alone:
-                session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(alone, 0))))
             yield session
             session.commit()
 

@@ -8,6 +8,7 @@ from datetime import datetime
 import orjson
 from sqlmodel import Session, col, func, select
 
+from app.db.alone import alone
 from app.db.bulk import add_once
 from app.decision.decision import Decision, Situation
 from app.decision.mode import Mode, ModeSetting
@@ -16,8 +17,6 @@ from app.diagnosis.diagnosis import Diagnosis
 from app.diagnosis.tables import DiagnosisRow
 from app.foundation.errors import NotFound
 from app.foundation.record import Record
-
-_GOVERNOR = 0x6D656E64  # any number that nobody else locks
 
 
 class Recorded(Record):
@@ -105,11 +104,9 @@ def of_incident(session: Session, incident_id: str) -> list[Decision]:
     return [Decision.model_validate_json(row.body) for row in rows]
 
 
-def alone(session: Session) -> None:
+def govern(session: Session) -> None:
     """Until this transaction ends, no other one decides, starts or pauses: what the gates saw stays true."""
-    # On SQLite who writes is alone anyway.
-    if session.get_bind().dialect.name == "postgresql":
-        session.connection().exec_driver_sql(f"SELECT pg_advisory_xact_lock({_GOVERNOR})")
+    alone(session, "governor")
 
 
 def pause(session: Session, *, actor: str, reason: str, at: datetime) -> None:
@@ -117,7 +114,7 @@ def pause(session: Session, *, actor: str, reason: str, at: datetime) -> None:
 
     A start that is being decided comes before it; once this is committed, none follows.
     """
-    alone(session)
+    govern(session)
     session.add(PauseRow(at=at, actor=actor, paused=True, reason=reason))
 
 

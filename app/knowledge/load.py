@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from app.db.alone import alone
 from app.db.engine import Database
 from app.foundation.logging import log
 from app.knowledge import snapshot, store
@@ -23,7 +24,8 @@ Told = Callable[[int, int], None]
 def load_shipped(database: Database, folder: Path) -> list[Case]:
     """Brings the shipped cases' rows up to date with `folder/cases` and returns these cases."""
     shipped = list(read_cases(folder / "cases"))
-    with database.writing(alone="shipped cases") as session:
+    with database.writing() as session:
+        alone(session, "shipped cases")
         changed = store.replace_shipped(session, shipped)
     if changed:
         log(__name__).info("knowledge.cases_changed", rows=changed)

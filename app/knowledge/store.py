@@ -7,6 +7,7 @@ import numpy as np
 from sqlalchemy import update
 from sqlmodel import Session, col, func, select
 
+from app.db.alone import alone
 from app.db.bulk import chunks, insert_rows, marks
 from app.db.engine import from_micros
 from app.foundation.ids import derived_id
@@ -15,7 +16,6 @@ from app.knowledge.embed import Embedder, Matrix
 from app.knowledge.tables import CaseRow, EmbeddingRow
 
 _COLUMNS: Any = [getattr(CaseRow, name) for name in (*Case.model_fields, "number")]
-_LOCK = 0x6D656E64  # any number that nothing else locks
 
 
 def _case(row: Any) -> Case:
@@ -108,8 +108,7 @@ def replace_shipped(session: Session, shipped: Iterable[Case]) -> int:
 
 def _turn(session: Session) -> int:
     """The newest number, once nobody else is giving one: numbers are given in the order of commits."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    alone(session, "numbers of cases")
     session.flush()
     return newest_number(session)
 

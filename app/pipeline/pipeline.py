@@ -131,7 +131,7 @@ class Pipeline:
             else:
                 log(__name__).info("plan.changed", incident_id=incident.id, approval_id=approval_id)
         with self._database.writing() as session:
-            decisions.alone(session)
+            decisions.govern(session)
             known = decisions.find(session, decision_id)
             if known is None:
                 situation = self._situations.now(
@@ -211,7 +211,7 @@ class Pipeline:
         """
         now = self._clock.now()
         with self._database.writing() as session:
-            decisions.alone(session)
+            decisions.govern(session)
             remediation = store.get(session, remediation_id)
             if store.held(session).get(remediation.target) == remediation_id:
                 return ""  # it has started before; a crash came between that and its being recorded
@@ -238,7 +238,7 @@ class Pipeline:
     def hold(self, by: str, remediation_id: str) -> bool:
         """Takes every target of the repair's plan, unless something else acts on one of them."""
         with self._database.writing() as session:
-            decisions.alone(session)
+            decisions.govern(session)
             return store.hold(session, by, store.get(session, remediation_id).plan.targets)
 
     def stop(self, remediation_id: str, why: str) -> Outcome:

@@ -254,13 +254,13 @@ def _hours(at: datetime, plan: Plan | None, facts: Sequence[_Fact]) -> float | N
 
 def judged(session: Session, taxonomy: Taxonomy, strategy: str = "") -> dict[str, list[Judged]]:
     """By strategy (of all, or of one), all that counts for its guarantee: repairs that ran, and scored shadows."""
-    found = store.judged(session)
+    found = store.judged(session, strategy)
     for one in _scored(session, taxonomy, strategy):
         # What the same repair showed when it ran is among the outcomes already.
         if one.score is not Score.OPEN and not one.ran:
             right = one.score is Score.CLEAN
             found.setdefault(one.strategy, []).append(Judged(confidence=one.confidence, right=right))
-    return {name: known for name, known in found.items() if strategy in ("", name)}
+    return found
 
 
 def shadow_report(
