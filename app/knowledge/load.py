@@ -37,7 +37,7 @@ def load_vectors(
 ) -> Matrix:
     """(len(texts), width) float32; vectors that were computed before come from their rows.
 
-    `told` hears (done, of) while new ones are computed, which takes some 5 ms each.
+    `told` hears (done, of) while new ones are computed, which is slow.
     """
     keys = [store.embedding_key(embedder, text) for text in texts]
     with database.reading() as session:

@@ -27,7 +27,7 @@ Found = list[tuple[int, float]]
 Part = tuple[Keys, Matrix]
 
 FORM = "1"
-EXACT_UNTIL = 20_000  # vectors; searching these one by one takes 5 ms
+EXACT_UNTIL = 20_000  # vectors; more are not looked at one by one
 RECALL = 0.985  # of the five nearest; what is promised is 0.98
 _ASKED = 300  # vectors whose neighbours are looked for to measure recall
 _CANDIDATES = 4  # for each that is wanted, ranked again by their exact vectors

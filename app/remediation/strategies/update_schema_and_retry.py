@@ -48,7 +48,7 @@ _SOON = timedelta(seconds=5)
 
 
 class SchemaParams(Record):
-    """`most_rows`: a table with more of them is left to a person; a million are locked for some 15 s."""
+    """`most_rows`: a table with more of them is left to a person, for it is locked while they are summed twice."""
 
     most_rows: int = Field(500_000, ge=0, le=100_000_000)
 

@@ -108,7 +108,7 @@ async def take(request: Request) -> Response:
 
 
 # The way in for events: finding a route through nested routers and its dependencies costs FastAPI
-# 0.2 ms, as much as all else that is done for one event. The route above documents it.
+# as much as all else that is done for one event. The route above documents it.
 way_in = Route("/api/v1/events", take, methods=["POST"])
 
 
