@@ -36,8 +36,9 @@ def _begun(run: Run) -> Begun:
 
 
 def start(job: HttpJob, key: str, run_id: str) -> Begun:
-    """Begins a run under `key`. Raises RetryLater when nothing began and asking again is safe, NotNow when it
-    is not sure to be, and NeedsHuman when a person must look."""
+    """Begins a run under `key`. When nothing began it raises RetryLater where the far side says when to ask
+    again and that is safe, else NotNow; NeedsHuman when a person must look.
+    """
     client = JobOverHttp(job)
     try:
         run = client.start(key, run_id)
