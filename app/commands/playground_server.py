@@ -18,8 +18,9 @@ from app.commands.playground import until
 from app.db.engine import Database, sqlite_url
 from app.foundation.clock import SystemClock
 from app.foundation.errors import Broken
+from app.people.person import Role
 from app.pipeline.trail import Trail
-from app.web.security import Role, create_key
+from app.web.security import create_key
 
 _ADDRESS = re.compile(r"serves on (http://\S+)")
 # -P: a folder named `app` where the demo was started must not be taken for ours.

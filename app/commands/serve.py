@@ -16,8 +16,9 @@ from app.commands.shown import as_json, console, quiet
 from app.foundation import logging
 from app.foundation.clock import SystemClock
 from app.foundation.errors import Invalid, MendlineError
+from app.people.person import Role
 from app.settings import names, read_settings
-from app.web.security import Role, create_key, keys, revoke_key
+from app.web.security import create_key, keys, revoke_key
 
 key_app = typer.Typer(help="API keys.", no_args_is_help=True)
 

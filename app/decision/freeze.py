@@ -30,8 +30,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from app.decision.calendar import Entry, read_calendar
 from app.decision.decision import Situation
 from app.decision.policy import Because, Name, Spoken, When, named_once
-from app.decision.reading import Loc, Watched, read_record
 from app.foundation.errors import Invalid
+from app.foundation.reading import Loc, Watched, read_record
 from app.foundation.record import Record
 from app.knowledge.taxonomy import Taxonomy
 

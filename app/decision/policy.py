@@ -30,7 +30,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from app.decision.decision import Allows, Situation
 from app.decision.plan import Plan, Risk
-from app.decision.reading import Loc, Watched, nearest, read_record
+from app.foundation.reading import Loc, Watched, nearest, read_record
 from app.foundation.record import Record
 from app.intake.event import Severity
 from app.knowledge.playbook import PLAYBOOK

@@ -17,9 +17,10 @@ from app.knowledge.retrieve import Retriever
 from app.knowledge.runbook import Mistake, Runbook
 from app.knowledge.taxonomy import Taxonomy
 from app.learning.learn import Learn
+from app.people.person import Person, Scope
 from app.remediation.strategy import Strategies
 from app.systems.targets import Targets
-from app.web.security import Keyring, Person, RateLimit, Scope
+from app.web.security import Keyring, RateLimit
 from app.web.settings import WebSettings
 
 

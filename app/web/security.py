@@ -6,61 +6,17 @@ import os
 import threading
 import time
 from datetime import datetime
-from enum import StrEnum
 
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from app.db.engine import Database
-from app.foundation.errors import Busy, Conflict, NotAllowed, NotFound, NotSignedIn
+from app.foundation.errors import Busy, Conflict, NotFound, NotSignedIn
 from app.foundation.ids import new_id
-from app.foundation.record import Record
+from app.people.person import Person, Role
 from app.web.tables import ApiKeyRow
 
 _PREFIX = "mend_"
-
-
-class Role(StrEnum):
-    VIEWER = "viewer"
-    OPERATOR = "operator"
-    APPROVER = "approver"
-    ADMIN = "admin"
-    INGEST = "ingest"
-
-
-class Scope(StrEnum):
-    """INGEST events; READ everything; OPERATE incidents, corrections and pause; APPROVE plans; ADMIN keys."""
-
-    INGEST = "ingest"
-    READ = "read"
-    OPERATE = "operate"
-    APPROVE = "approve"
-    ADMIN = "admin"
-
-
-_SCOPES: dict[Role, frozenset[Scope]] = {
-    Role.INGEST: frozenset({Scope.INGEST}),
-    Role.VIEWER: frozenset({Scope.READ}),
-    Role.OPERATOR: frozenset({Scope.READ, Scope.OPERATE, Scope.INGEST}),
-    Role.APPROVER: frozenset({Scope.READ, Scope.OPERATE, Scope.APPROVE, Scope.INGEST}),
-    Role.ADMIN: frozenset(Scope),
-}
-
-
-class Person(Record):
-    """Who asks: a key's name and role."""
-
-    key_id: str
-    name: str
-    role: Role
-
-    def may(self, scope: Scope) -> bool:
-        return scope in _SCOPES[self.role]
-
-    def need(self, scope: Scope) -> None:
-        """Raises NotAllowed when the role does not include `scope`."""
-        if not self.may(scope):
-            raise NotAllowed(f"the role {self.role} may not do this; it needs the scope {scope}")
 
 
 def hash_of(key: str) -> str:

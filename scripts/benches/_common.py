@@ -160,7 +160,8 @@ def data_folder(prepared: Path | None) -> Iterator[Path]:
 def new_key(folder: Path, role: str) -> str:
     """An API key; the server has been started in `folder` before."""
     from app.db.engine import Database, sqlite_url
-    from app.web.security import Role, create_key
+    from app.people.person import Role
+    from app.web.security import create_key
 
     database = Database(sqlite_url(folder / "mendline.db"))
     try:

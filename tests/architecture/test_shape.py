@@ -31,6 +31,7 @@ class TestFoundation:
             "lanes.py",
             "logging.py",
             "metrics.py",
+            "reading.py",
             "record.py",
         ]
 

@@ -7,7 +7,8 @@ import pytest
 from app import __version__
 from app.db.engine import Database, sqlite_url
 from app.foundation.errors import NotSignedIn
-from app.web.security import Keyring, Role
+from app.people.person import Role
+from app.web.security import Keyring
 from tests.commands.conftest import Mendline
 
 

@@ -15,10 +15,10 @@ from app.diagnosis.scorers.language_model import LanguageModel
 from app.intake.event import Report
 from app.intake.ingest import prepare
 from app.llm.scripted_chat import ScriptedChat
+from app.people.person import Role
 from app.remediation.plan import plan
 from app.remediation.strategies import STRATEGIES
 from app.systems.targets import Targets
-from app.web.security import Role
 from tests import situations
 from tests.diagnosis import small
 from tests.red_team.corpus import corpus

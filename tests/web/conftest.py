@@ -31,6 +31,7 @@ from app.knowledge.runbook import SECTIONS, read_runbooks
 from app.knowledge.shipped import knowledge_folder
 from app.knowledge.taxonomy import read_taxonomy
 from app.learning.learn import Learn
+from app.people.person import Role
 from app.remediation import approve, store
 from app.remediation.strategies.escalate_to_human import EscalateToHuman
 from app.remediation.strategies.retry_with_exponential_backoff import RetryWithExponentialBackoff
@@ -41,7 +42,7 @@ from app.web.api import router
 from app.web.deps import Parts
 from app.web.headers import Headers
 from app.web.pages import install
-from app.web.security import Keyring, RateLimit, Role, create_key
+from app.web.security import Keyring, RateLimit, create_key
 from app.web.settings import WebSettings
 from tests import situations
 

@@ -2,7 +2,7 @@
 
 from starlette.testclient import TestClient
 
-from app.web.security import Role
+from app.people.person import Role
 from tests.web.conftest import World
 
 

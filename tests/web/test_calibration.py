@@ -7,9 +7,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.decision.decision import Effect
+from app.people.person import Role
 from app.remediation import store
 from app.remediation.outcome import Ended, Outcome
-from app.web.security import Role
 from tests import situations
 from tests.diagnosis import small
 from tests.web.conftest import Enter, World

@@ -18,6 +18,7 @@ from app.incidents.incident import State
 from app.incidents.lifecycle import advance
 from app.intake.event import Target
 from app.knowledge import store as knowledge
+from app.people.person import Role
 from app.remediation import approve, store
 from app.remediation.approve import Answer
 from app.remediation.outcome import Ended, Outcome
@@ -25,7 +26,7 @@ from app.remediation.store import Kind
 from app.remediation.strategy import Receipt, Snapshot
 from app.web.pages import shown
 from app.web.pages.remembered import Remembered
-from app.web.security import Role, revoke_key
+from app.web.security import revoke_key
 from app.web.tables import ApiKeyRow
 from tests import situations
 from tests.web.conftest import Browser, Enter, Seen, World, runbook_text

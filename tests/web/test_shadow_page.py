@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from app.decision.decision import Effect
 from app.incidents.incident import State
 from app.incidents.lifecycle import advance
-from app.web.security import Role
+from app.people.person import Role
 from tests import situations
 from tests.web.conftest import Enter, World
 

@@ -7,10 +7,10 @@ import yaml
 from starlette.testclient import TestClient
 
 from app.db import audit
+from app.people.person import Role
 from app.remediation import store as repairs
 from app.remediation.outcome import Ended, Outcome
 from app.systems import store
-from app.web.security import Role
 from tests import situations
 from tests.remediation.test_register import CREDENTIAL, JOB, entry
 from tests.web.conftest import World

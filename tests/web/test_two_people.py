@@ -1,7 +1,7 @@
 """A plan that two persons must approve, on the pages."""
 
+from app.people.person import Role
 from app.remediation.tables import ApprovalRow
-from app.web.security import Role
 from tests.web.conftest import Enter, World
 
 YES = {"answer": "approved"}

@@ -9,10 +9,10 @@ from starlette.testclient import TestClient
 from app.decision.decision import Effect
 from app.decision.plan import Plan, PlannedAction, Step
 from app.knowledge.playbook import Action
+from app.people.person import Role
 from app.remediation import store, undo
 from app.remediation.outcome import ActionEnd, Ended, Outcome
 from app.remediation.store import Kind
-from app.web.security import Role
 from tests import situations
 from tests.web.conftest import Enter, World
 

@@ -7,10 +7,10 @@ from pydantic import Field
 
 from app.foundation.errors import Invalid
 from app.foundation.record import Record
+from app.people.person import Person
 from app.remediation import approve
 from app.remediation.approve import Answer
 from app.web.deps import Approver, Parts, PartsDep, Reader
-from app.web.security import Person
 
 router = APIRouter(tags=["approvals"])
 

@@ -11,9 +11,9 @@ from app.foundation.errors import Invalid, WrongMedia
 from app.incidents import store
 from app.intake.event import Accepted, Report
 from app.intake.ingest import BadElement, read_array, read_many, read_one
+from app.people.person import Scope
 from app.web.body import read_body
 from app.web.deps import PartsDep, Reader, parts_of, person_of
-from app.web.security import Scope
 
 router = APIRouter(tags=["events"])
 _NDJSON = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})

@@ -6,9 +6,9 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from app.foundation.record import Record
+from app.people.person import Person
 from app.remediation import undo
 from app.web.deps import Approver, Parts, PartsDep
-from app.web.security import Person
 
 router = APIRouter(tags=["remediations"])
 

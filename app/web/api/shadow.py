@@ -9,9 +9,9 @@ from pydantic import Field
 from app.decision import store
 from app.decision.mode import Mode, ModeSetting, check_names
 from app.foundation.record import Record
+from app.people.person import Person
 from app.remediation.shadow import ShadowReport, shadow_report
 from app.web.deps import Admin, Parts, PartsDep, Reader
-from app.web.security import Person
 
 router = APIRouter(tags=["shadow"])
 

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
 from app.foundation.errors import NotAllowed, NotSignedIn
+from app.people.person import Scope
 from app.web.deps import PartsDep
 from app.web.pages.render import html
 from app.web.pages.session import Fields, Posted, cookies_of, new_token, read_fields, visitor
 from app.web.pages.shown import local
-from app.web.security import Scope
 
 router = APIRouter(include_in_schema=False)
 

@@ -18,9 +18,9 @@ from starlette.responses import Response
 
 from app.foundation.clock import Clock
 from app.foundation.errors import Invalid, NotAllowed, NotSignedIn, WrongMedia
+from app.people.person import Person, Scope
 from app.web.body import read_body
 from app.web.deps import parts_of
-from app.web.security import Person, Scope
 
 _FORM_LIMIT = 64 * 1024
 _MOST_FIELDS = 50

@@ -8,12 +8,12 @@ from app.decision import store
 from app.decision.mode import Mode
 from app.diagnosis.choose import ESCALATE
 from app.foundation.errors import Invalid
+from app.people.person import Scope
 from app.web.api.shadow import Wanted, put, reported
 from app.web.deps import PartsDep
 from app.web.pages.act import act
 from app.web.pages.render import page
 from app.web.pages.session import Posted, VisitorDep
-from app.web.security import Scope
 
 router = APIRouter(include_in_schema=False)
 _DAYS = 30

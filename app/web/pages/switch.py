@@ -5,10 +5,10 @@ from starlette.responses import Response
 
 from app.decision import store
 from app.foundation.errors import Invalid
+from app.people.person import Scope
 from app.web.deps import PartsDep
 from app.web.pages.act import act
 from app.web.pages.session import Posted, VisitorDep
-from app.web.security import Scope
 
 router = APIRouter(include_in_schema=False)
 

@@ -13,6 +13,7 @@ from app.diagnosis.diagnosis import Diagnosis, Finding
 from app.foundation.errors import Invalid, Unavailable
 from app.incidents.incident import OPEN, State
 from app.incidents.lifecycle import advance
+from app.people.person import Scope
 from app.pipeline.trail import Repair, Trail, trail
 from app.remediation.approve import Answer, Approval
 from app.remediation.outcome import Outcome
@@ -26,7 +27,6 @@ from app.web.deps import Parts, PartsDep
 from app.web.pages.act import act
 from app.web.pages.render import page
 from app.web.pages.session import Posted, VisitorDep
-from app.web.security import Scope
 
 router = APIRouter(include_in_schema=False)
 _STRICTEST_FIRST = (Allows.BLOCK, Allows.ASK, Allows.ALLOW)
