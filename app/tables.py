@@ -7,6 +7,7 @@ import app.decision.tables
 import app.diagnosis.tables
 import app.incidents.tables
 import app.knowledge.tables
+import app.people.tables
 import app.remediation.tables
 import app.systems.tables
 import app.web.tables  # noqa: F401
