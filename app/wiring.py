@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,12 @@ from app.intake.ingest import Ingest
 from app.intake.source import Source
 from app.intake.sources import SOURCES
 from app.knowledge.embed import load_embedder
-from app.knowledge.load import StoredCases, load_shipped, load_vectors
+from app.knowledge.load import StoredCases, load_runbooks, load_shipped, load_vectors
 from app.knowledge.retrieve import Retriever
-from app.knowledge.runbook import Mistake, Runbook, read_runbooks
+from app.knowledge.shelf import Books, Shelf
 from app.knowledge.shipped import knowledge_folder
 from app.knowledge.taxonomy import Taxonomy, read_taxonomy
+from app.knowledge.watch import Watch
 from app.learning.judged import HeardHere
 from app.learning.learn import Learn
 from app.llm.chat import Chat, ChatFailed
@@ -61,6 +63,7 @@ from app.remediation.remediate import Acts, Point
 from app.remediation.strategies import STRATEGIES
 from app.remediation.strategy import Strategies
 from app.settings import Settings
+from app.systems.checkout import Histories
 from app.systems.targets import Targets
 from app.web.deps import Parts
 from app.web.security import Keyring, RateLimit
@@ -106,10 +109,13 @@ class Store:
         with self.database.reading() as session:
             return standing(session, self.taxonomy, strategy, self.settings.decision).says
 
-    def runbooks(self) -> tuple[list[Runbook], list[Mistake]]:
-        """The runbooks as they are on disk now, and what is wrong with the others."""
+    @cached_property
+    def shelf(self) -> Shelf:
+        """The runbooks: those that ship, and the site's own on top of them."""
+        own = self.settings.knowledge.runbooks or self.settings.data_dir / "runbooks"
         params = {name: strategy.Params for name, strategy in self.strategies.items()}
-        return read_runbooks(self.knowledge / "runbooks", self.taxonomy, params)
+        kept = self.settings.data_dir / "runbooks-in-force.json"
+        return Shelf(self.knowledge / "runbooks", own, kept, self.taxonomy, params)
 
 
 def database_url(settings: Settings) -> str:
@@ -213,9 +219,7 @@ def build_brain(store: Store, told: Callable[[str], None] = lambda says: None) -
     embedder = load_embedder(store.settings.knowledge.embedder, store.knowledge)
     told("reading cases and runbooks")
     shipped = load_shipped(store.database, store.knowledge)
-    runbooks, mistakes = store.runbooks()
-    for mistake in mistakes:
-        log(__name__).warning("runbook.refused", says=str(mistake))
+    books = store.shelf.read()
     cases = StoredCases(
         store.database, embedder, lambda text: meaning(excerpt(text)), store.settings.data_dir / "index"
     )
@@ -229,7 +233,7 @@ def build_brain(store: Store, told: Callable[[str], None] = lambda says: None) -
     return build(
         shipped,
         lambda: load_vectors(store.database, embedder, embedded(shipped)),
-        runbooks,
+        books.runbooks,
         embedder,
         store.taxonomy,
         list(store.strategies),
@@ -319,6 +323,7 @@ class Service:
             log(__name__).warning("plugin.refused", says=refused)
         self.store = store
         self.brain = Brain(store, build)
+        self._watch = Watch(store.shelf, self._shelve)
         self._notify = Notify(settings.people)
         acts = Acts(
             database,
@@ -362,7 +367,8 @@ class Service:
             strategies=store.strategies,
             targets=store.targets,
             programs=settings.systems.commands,
-            runbooks=store.runbooks,
+            runbooks=store.shelf.now,
+            history=Histories().of,
             readiness=self.readiness,
             answered=self._runner.answer,
             undo=self._runner.undo,
@@ -389,6 +395,11 @@ class Service:
         gc.set_threshold(20_000, 20, 20)
         # What arrived before the models were there is taken up now.
         self._runner.opened([])
+        self._watch.start()
+
+    def _shelve(self, books: Books) -> None:
+        if not self.brain.failed:
+            load_runbooks(self.store.database, self.brain.retriever_now(), books.runbooks)
 
     def _opened(self, incident_ids: Sequence[str]) -> None:
         self._runner.opened(incident_ids)
@@ -408,6 +419,7 @@ class Service:
 
     def close(self) -> None:
         """Commits what waits, stops taking up work, lets messages out."""
+        self._watch.close()
         self._inbox.close()
         self._runner.close()
         self._notify.close()

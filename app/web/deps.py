@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -14,10 +15,11 @@ from app.foundation.clock import Clock
 from app.intake.ingest import Ingest
 from app.intake.source import Source
 from app.knowledge.retrieve import Retriever
-from app.knowledge.runbook import Mistake, Runbook
+from app.knowledge.shelf import Books
 from app.knowledge.taxonomy import Taxonomy
 from app.learning.learn import Learn
 from app.remediation.strategy import Strategies
+from app.systems.checkout import History
 from app.systems.targets import Targets
 from app.web.security import Keyring, Person, RateLimit, Scope
 from app.web.settings import WebSettings
@@ -43,7 +45,8 @@ class Parts:
     strategies: Strategies
     targets: Targets
     programs: tuple[str, ...]
-    runbooks: Callable[[], tuple[list[Runbook], list[Mistake]]]
+    runbooks: Callable[[], Books]
+    history: Callable[[Path], History]
     readiness: Callable[[], dict[str, str]]
     answered: Callable[[str], None]
     undo: Callable[[str], None]
