@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich.padding import Padding
+from rich.table import Column, Table
 
-from app.commands.shown import Json, Since, ago, as_json, console, plain, quiet, whole_id
+from app.commands.shown import Json, Since, ago, as_json, console, plain, quiet
 from app.foundation import logging
 from app.foundation.errors import Conflict, Invalid, Unavailable
 from app.settings import read_settings
@@ -153,23 +154,29 @@ def try_(
             }
         )
         return
-    table = Table(whole_id("incident"), "matched by", "was", "would be", "cited", "plan", "ended", box=None)
     for trial in trials:
         match = trial.match
         by = [f"signal {match.signal!r}"] if match.signal else []
-        by += [f"{match.section.partition('#')[2]} {match.similarity:.2f}"] if match.section else []
-        table.add_row(
-            match.incident_id,
-            plain(", ".join(by), 60),
-            f"{match.type} {match.confidence:.0%}",
-            f"{trial.type} {trial.confidence:.0%}",
-            "yes" if trial.cited else "no",
-            plain(f"{trial.strategy}{' as it says' if trial.follows else ''}: {trial.plan}", 100),
-            plain(match.ended),
+        by += (
+            [f"#{match.section.partition('#')[2]} near in meaning, {match.similarity:.2f}"]
+            if match.section
+            else []
         )
-    if trials:
-        console.print(table)
-    console.print(f"{len(found.matches)} of {found.looked_at} incidents since {since} matched")
+        cites = "cites it" if trial.cited else "does not cite it"
+        follows = ", as the runbook says" if trial.follows else ""
+        table = Table(
+            Column(no_wrap=True), Column(overflow="fold"), show_header=False, box=None, padding=(0, 1)
+        )
+        table.add_row("matched by", plain("; ".join(by)))
+        table.add_row("diagnosed as", f"{match.type}, {match.confidence:.0%}")
+        table.add_row("would be", f"{trial.type}, {trial.confidence:.0%}; {cites}")
+        table.add_row("plan", f"{trial.strategy}{follows}: {plain(trial.plan)}")
+        for passed_over in trial.considered:
+            table.add_row("", f"not {plain(passed_over)}")
+        table.add_row("ended", plain(match.ended))
+        console.print(f"{match.incident_id}  {match.at:%Y-%m-%d %H:%M}  {plain(match.title)}", soft_wrap=True)
+        console.print(Padding(table, (0, 0, 1, 2)))
+    console.print(f"{len(found.matches)} of {found.looked_at} incidents of the last {since} matched")
 
 
 @runbook_app.command("draft")
@@ -221,19 +228,13 @@ def list_(as_json_: Json = False) -> None:
             ]
         )
         return
-    table = Table("runbook", "types", "strategy", "owner", "from", box=None)
+    table = Table(Column("runbook", no_wrap=True), Column("from", min_width=7), box=None)
     for heading in ("cited", "used", "verified", "undone"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", min_width=len(heading))
     for book in books.books:
         one, record = book.runbook, records.get(book.runbook.id, RunbookRecord())
-        table.add_row(
-            one.id,
-            ", ".join(one.types),
-            one.strategy,
-            plain(one.owner),
-            "site" if book.own else "shipped",
-            *(str(count) for count in record.model_dump().values()),
-        )
+        counts = (str(count) for count in record.model_dump().values())
+        table.add_row(one.id, "site" if book.own else "shipped", *counts)
     console.print(table)
     for mistake in books.mistakes:
         _say(str(mistake))

@@ -1,5 +1,6 @@
 """The house form: how a runbook is written down, with its front matter and its sections in order."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -77,7 +78,8 @@ def begun(
 
 
 def _told(what: str, names: Mapping[str, Any]) -> str:
-    return f"# {what}: {', '.join(names)}\n"
+    told = textwrap.wrap(f"{what}: {', '.join(names)}", 100)
+    return "".join(f"# {line}\n" for line in told)
 
 
 def _parameters(params: Mapping[str, type[BaseModel]], strategy: str) -> str:

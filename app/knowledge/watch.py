@@ -5,6 +5,7 @@ are none: network disks, mounts into a container, a folder that was removed and 
 """
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,9 @@ from watchfiles import watch
 from app.foundation import metrics
 from app.foundation.logging import log
 from app.knowledge.shelf import Books, Shelf
+
+# It tells of every look; what came of it is told here.
+logging.getLogger("watchfiles").setLevel(logging.WARNING)
 
 _STEP = 200  # ms; between two looks at whether to stop
 _SETTLE = 400  # ms; several changes within it are one

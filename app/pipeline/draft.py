@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from datetime import date
 
-from app.diagnosis.diagnosis import UNKNOWN, Diagnosis
+from app.diagnosis.diagnosis import UNKNOWN, Diagnosis, Finding
 from app.foundation.errors import Conflict
 from app.incidents.incident import State
 from app.intake.normalise import normalise
@@ -106,9 +106,14 @@ def _advice(
 def _confirm(diagnosis: Diagnosis) -> str:
     others = [one for one in diagnosis.ranked if one.type != diagnosis.type and one.probability >= 0.01][:3]
     alike = ", ".join(f"`{one.type}` ({one.probability:.0%})" for one in others)
-    hints = [f"- {_line(finding.hint)}" for finding in diagnosis.findings if finding.contributes]
+    agreed = [one for one in diagnosis.findings if one.contributes and _says(one) == diagnosis.type]
+    hints = [f"- {_line(finding.hint)}" for finding in agreed]
     told = f"It was diagnosed as `{diagnosis.type}`, {diagnosis.confidence:.0%} sure."
     return "\n".join([told, *hints, f"Look-alikes that were weighed: {alike}." if alike else ""]).strip()
+
+
+def _says(finding: Finding) -> str:
+    return max(finding.scores, key=finding.scores.__getitem__, default="")
 
 
 def _fixed(trail: Trail, repair: Repair | None, diagnosis: Diagnosis) -> dict[str, str]:
