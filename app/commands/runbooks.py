@@ -272,7 +272,8 @@ def sync(
         TypeAdapter(Remote).validate_python(remote)
         TypeAdapter(Branch).validate_python(branch or settings.branch)
     except ValidationError as error:
-        raise Invalid(f"the repository cannot be used: {error.errors()[0]['msg']}") from None
+        says = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise Invalid(f"the repository cannot be used: {says}") from None
     store.shelf.read()  # what is whole now stays in force, whatever comes
     password = settings.token.get_secret_value()
     try:

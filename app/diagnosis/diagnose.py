@@ -127,16 +127,15 @@ class Diagnose:
 
 
 def _most_relevant(cited: Sequence[Cited], type_: str, findings: Sequence[Finding]) -> str:
-    """The first cited section of a runbook for this type, else the first cited at all.
+    """The cited section of a runbook whose own signal matches, else of one for this type, else the first.
 
-    One whose own signal matches goes before; where the type is unknown, also before those for unknown errors.
+    Of several with a signal, one for this type.
     """
     rules = {e.ref.partition("#")[0] for f in findings for e in f.evidence if e.kind is EvidenceKind.RULE}
     fitting = [item for item in cited if type_ in item.runbook.types]
     signalled = [item for item in cited if item.runbook.id in rules]
-    both = [item for item in fitting if item in signalled]
-    then = [signalled, fitting] if type_ == UNKNOWN else [fitting, signalled]
-    return next((items[0].ref for items in (both, *then, list(cited)) if items), "")
+    both = [item for item in signalled if item in fitting]
+    return next((items[0].ref for items in (both, signalled, fitting, cited) if items), "")
 
 
 def strongest(diagnosis: Diagnosis, kind: EvidenceKind, most: int = 5) -> list[tuple[str, float, str]]:

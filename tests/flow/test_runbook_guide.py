@@ -78,9 +78,14 @@ class Reader:
 
 
 def blocks(heading: str) -> list[str]:
-    """The commands below a heading."""
-    part = re.split(r"^## ", GUIDE.partition(f"## {heading}\n")[2], maxsplit=1, flags=re.M)[0]
-    return re.findall(r"^```sh\n(.*?)^```", part, re.S | re.M)
+    """The commands below a heading; headings within a block are the runbook's."""
+    found: dict[str, list[str]] = {}
+    below = ""
+    for kind, block, title in re.findall(r"^```(\w*)\n(.*?)^```$|^## ([^\n]+)$", GUIDE, re.S | re.M):
+        below = title or below
+        if kind == "sh":
+            found.setdefault(below, []).append(block)
+    return found[heading]
 
 
 def shown(after: str) -> list[str]:

@@ -216,6 +216,56 @@ class TestMistakes:
         _, wrong = read_runbook(write(tmp_path, text), TAXONOMY, PARAMS)
         assert [mistake.line for mistake in wrong] == [3, 8, 23]
 
+    def test_those_of_the_front_and_of_the_body_are_said_together(self, tmp_path: Path) -> None:
+        text = (
+            GOOD.replace("owner: data", "ownr: data")
+            .replace("strategy: retry", "strategy: retri")
+            .replace("risk: low", "risk: lwo\nrisk: low")
+            .replace("## Verify", "## Verfy")
+            .replace("The owner.", "```\nnever closed")
+        )
+        _, wrong = read_runbook(write(tmp_path, text), TAXONOMY, PARAMS)
+        assert [str(one).partition(":")[2] for one in wrong] == [
+            "7: no strategy 'retri' is registered; did you mean 'retry'?",
+            "10: the key 'risk' stands in line 9 already",
+            "12: unknown key 'ownr'; did you mean 'owner'?",
+            "15: sections are missing: Seen in",
+            "32: no section is called 'Verfy'; did you mean 'Verify'?",
+            "42: the block is not closed with ```",
+        ]
+
+    def test_without_front_matter_the_body_is_looked_at_all_the_same(self, tmp_path: Path) -> None:
+        _, wrong = read_runbook(write(tmp_path, "# It broke\n\n## Symptms\n\nx\n"), TAXONOMY, PARAMS)
+        assert [one.line for one in wrong] == [1, 1, 3]
+
+    @pytest.mark.parametrize(
+        ("old", "new", "pointed"),
+        [
+            (
+                "[network_timeout, ",
+                "[network_timout, ",
+                "    3 | types: [network_timout, service_unavailable]\n      |         ^^^^^^^^^^^^^^",
+            ),
+            ("Ask it.\n", "", "   23 | ## Confirm\n      |    ^^^^^^^"),
+            ("tries: 2", "tries: 9", "    8 | params: {tries: 9}\n      |          ^^^^^"),
+            ("---\nid", "\nid", ""),
+        ],
+    )
+    def test_the_line_is_shown_with_a_mark_under_the_word(
+        self, tmp_path: Path, old: str, new: str, pointed: str
+    ) -> None:
+        _, wrong = read_runbook(write(tmp_path, GOOD.replace(old, new, 1)), TAXONOMY, PARAMS)
+        assert wrong[0].pointed == pointed
+
+    def test_of_a_line_to_be_filled_in_nothing_else_is_said(self, tmp_path: Path) -> None:
+        (said,) = mistakes(tmp_path, "[network_timeout, service_unavailable]", "[(fill in the type)]")
+        assert said == "load-times-out.md:3: still to be filled in: the type"
+
+    def test_an_empty_signal(self, tmp_path: Path) -> None:
+        assert mistakes(tmp_path, "'timed out'", "''") == [
+            "load-times-out.md:5: an empty signal matches everything"
+        ]
+
     @pytest.mark.parametrize("content", [None, b"\xff\xfe---"], ids=["not there", "no text"])
     def test_one_that_cannot_be_read(self, tmp_path: Path, content: bytes | None) -> None:
         path = tmp_path / "x.md"

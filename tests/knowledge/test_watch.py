@@ -93,7 +93,9 @@ def test_it_looks_by_itself_where_nothing_is_told(tmp_path: Path) -> None:
         until(lambda: put.owners == ["data"])
 
 
-def test_where_the_system_gives_no_notifications_it_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_system_gives_no_notifications_it_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WATCHFILES_FORCE_POLLING", "true")
     put = Put()
     with watching(tmp_path, put, look=0.1) as own:
