@@ -199,7 +199,10 @@ def draft_(
     path = _free(store, name)
     today = store.clock.now().date()
     _write(path, draft(found, cases, store.strategies, store.taxonomy, name, today))
-    console.print(f"next: read it, and look with: mendline runbook try {path}", soft_wrap=True)
+    console.print(
+        f"it is in force as it stands: read it now, and look with: mendline runbook try {path}",
+        soft_wrap=True,
+    )
 
 
 @runbook_app.command("list")

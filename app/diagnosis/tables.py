@@ -30,7 +30,11 @@ class CitationRow(SQLModel, table=True):
     """
 
     __tablename__ = "citation"
-    __table_args__ = (Index("ix_citation_runbook_at", "runbook", "at"),)
+    __table_args__ = (
+        Index("ix_citation_runbook_at", "runbook", "at"),
+        # How many incidents cite each is counted by it.
+        Index("ix_citation_runbook_incident_id", "runbook", "incident_id"),
+    )
 
     diagnosis_id: str = Field(primary_key=True)
     runbook: str = Field(primary_key=True)

@@ -36,32 +36,30 @@ class CitedBy(Record):
     at: datetime
 
 
-def runbook_records(session: Session, runbook_id: str = "") -> dict[str, RunbookRecord]:
-    """By runbook, of all that were ever cited, or of one."""
+def runbook_records(session: Session) -> dict[str, RunbookRecord]:
+    """By runbook, of all that were ever cited. Reads every repair: some 0.3 s with 100,000 of them."""
     cited = select(CitationRow.runbook, func.count(func.distinct(CitationRow.incident_id)))
+    undone = col(UndoRow.remediation_id).is_not(None)
     ended = (
-        select(CitationRow.runbook, OutcomeRow.ended, col(UndoRow.remediation_id).is_not(None), func.count())
+        select(CitationRow.runbook, OutcomeRow.ended, undone, func.count())
         .join(DecisionRow, col(DecisionRow.diagnosis_id) == CitationRow.diagnosis_id)
         .join(RemediationRow, col(RemediationRow.decision_id) == DecisionRow.id)
         .outerjoin(OutcomeRow, col(OutcomeRow.remediation_id) == RemediationRow.id)
         .outerjoin(UndoRow, col(UndoRow.remediation_id) == RemediationRow.id)
         .where(col(RemediationRow.strategy) == CitationRow.strategy)
         .where(col(RemediationRow.strategy) != ESCALATE)
-        .group_by(CitationRow.runbook, OutcomeRow.ended, col(UndoRow.remediation_id).is_not(None))
+        .group_by(CitationRow.runbook, OutcomeRow.ended, undone)
     )
-    if runbook_id:
-        cited = cited.where(CitationRow.runbook == runbook_id)
-        ended = ended.where(CitationRow.runbook == runbook_id)
     rows = session.exec(cited.group_by(CitationRow.runbook)).all()
     found = {runbook: RunbookRecord(cited=count) for runbook, count in rows}
-    for runbook, end, taken_back, count in session.exec(ended).all():
+    for runbook, end, by_person, count in session.exec(ended).all():
         was = found[runbook]
-        undone = taken_back or end == Ended.UNDONE
+        taken_back = by_person or end == Ended.UNDONE
         found[runbook] = was.model_copy(
             update={
                 "used": was.used + count,
-                "verified": was.verified + (count if end == Ended.VERIFIED and not undone else 0),
-                "undone": was.undone + (count if undone else 0),
+                "verified": was.verified + (count if end == Ended.VERIFIED and not taken_back else 0),
+                "undone": was.undone + (count if taken_back else 0),
             }
         )
     return found

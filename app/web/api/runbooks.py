@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from app.foundation.errors import NotFound
 from app.knowledge.shelf import Book
 from app.pipeline.match import Matches, matches
-from app.remediation.citations import RunbookRecord, cited_by, runbook_records
+from app.remediation.citations import RunbookRecord, cited_by
 from app.web.deps import Parts, PartsDep, Reader
 
 router = APIRouter(tags=["knowledge"])
@@ -32,6 +32,12 @@ def speaks_of(parts: Parts, runbook_id: str) -> Matches:
         return matches(session, retriever, runbook_id, most=LOOKED_AT)
 
 
+def record_of(request: Request, runbook_id: str) -> RunbookRecord:
+    """Its record; of one that was never cited, an empty one."""
+    records: dict[str, RunbookRecord] = request.app.state.runbook_records.get()
+    return records.get(runbook_id, RunbookRecord())
+
+
 def _shown(parts: Parts, book: Book, record: RunbookRecord) -> dict[str, Any]:
     return {
         **book.runbook.model_dump(mode="json", exclude={"sections"}),
@@ -43,28 +49,25 @@ def _shown(parts: Parts, book: Book, record: RunbookRecord) -> dict[str, Any]:
 
 
 @router.get("/runbooks", summary="List runbooks")
-def runbooks(parts: PartsDep, person: Reader) -> dict[str, Any]:
+def runbooks(request: Request, parts: PartsDep, person: Reader) -> dict[str, Any]:
     """Those in force with their record and history, and what is wrong with files. One with `mistakes` is in force as
     it last was whole.
     """
     books = parts.runbooks()
-    with parts.database.reading() as session:
-        records = runbook_records(session)
     return {
-        "items": [_shown(parts, book, records.get(book.runbook.id, RunbookRecord())) for book in books.books],
+        "items": [_shown(parts, book, record_of(request, book.runbook.id)) for book in books.books],
         "mistakes": [str(mistake) for mistake in books.mistakes],
     }
 
 
 @router.get("/runbooks/{runbook_id}", summary="Show a runbook")
-def runbook(runbook_id: str, parts: PartsDep, person: Reader) -> dict[str, Any]:
+def runbook(request: Request, runbook_id: str, parts: PartsDep, person: Reader) -> dict[str, Any]:
     """Its sections, the incidents that cited it last, and which of the newest incidents it would match today."""
     book = found(parts, runbook_id)
     with parts.database.reading() as session:
-        record = runbook_records(session, runbook_id).get(runbook_id, RunbookRecord())
         cited = cited_by(session, runbook_id)
     return {
-        **_shown(parts, book, record),
+        **_shown(parts, book, record_of(request, runbook_id)),
         "sections": [
             {"heading": one.heading, "anchor": one.anchor, "text": one.text} for one in book.runbook.sections
         ],

@@ -32,6 +32,7 @@ from app.web.pages.session import Cookies
 def install(app: FastAPI, parts: Parts) -> None:
     """Puts the pages on the application; the problems' handlers must be there already."""
     app.state.cookies = Cookies(parts.session_secret, parts.clock, parts.settings.session_hours)
+    app.state.runbook_records = runbooks.recording(parts.database)
     app.state.counts = incidents.counting(parts.database)
     for module in (door, incidents, trail, runbooks, knowledge, calibration, shadow, switch):
         app.include_router(module.router)

@@ -10,6 +10,7 @@ from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup
 from starlette.responses import Response
 
+from app.db.engine import Database
 from app.foundation.errors import Unavailable
 from app.knowledge.runbook import Section, overdue
 from app.knowledge.shelf import Book
@@ -17,13 +18,15 @@ from app.pipeline.match import Matches
 from app.remediation.citations import RunbookRecord, cited_by, runbook_records
 from app.remediation.plan import ESCALATE
 from app.remediation.record import standing
-from app.web.api.runbooks import found, speaks_of
+from app.web.api.runbooks import found, record_of, speaks_of
 from app.web.deps import Parts, PartsDep
+from app.web.pages.remembered import Remembered
 from app.web.pages.render import page
 from app.web.pages.session import VisitorDep
 from app.web.pages.shown import visible
 
 router = APIRouter(include_in_schema=False)
+_RECORDED_EVERY = 10.0  # seconds; counting reads every repair
 
 
 def _link(self: RendererHTML, tokens: list[Token], index: int, options: OptionsDict, env: EnvType) -> str:
@@ -40,6 +43,16 @@ _MARKDOWN.add_render_rule("link_open", _link)
 def rendered(text: str) -> Markup:
     """Markdown as HTML. The one place that makes markup of a file's text: the renderer escapes all of it."""
     return Markup(_MARKDOWN.render(str(visible(text))))
+
+
+def recording(database: Database) -> Remembered[dict[str, RunbookRecord]]:
+    """The records of all runbooks, a few seconds old at most."""
+
+    def ask() -> dict[str, RunbookRecord]:
+        with database.reading() as session:
+            return runbook_records(session)
+
+    return Remembered(ask, _RECORDED_EVERY)
 
 
 @dataclass(frozen=True)
@@ -64,11 +77,8 @@ def runbooks(request: Request, visitor: VisitorDep, parts: PartsDep) -> Response
     """Those in force with their record, and what is wrong with files."""
     books = parts.runbooks()
     today = parts.clock.now().date()
-    with parts.database.reading() as session:
-        records = runbook_records(session)
     entries = [
-        Entry(book, records.get(book.runbook.id, RunbookRecord()), overdue(book.runbook, today))
-        for book in books.books
+        Entry(book, record_of(request, book.runbook.id), overdue(book.runbook, today)) for book in books.books
     ]
     held = {book.file.name for book in books.books if book.mistakes}
     return page(request, visitor, "runbooks.html", entries=entries, mistakes=books.mistakes, held=held)
@@ -80,7 +90,6 @@ def runbook(request: Request, runbook_id: str, visitor: VisitorDep, parts: Parts
     book = found(parts, runbook_id)
     chosen = book.runbook
     with parts.database.reading() as session:
-        record = runbook_records(session, runbook_id).get(runbook_id, RunbookRecord())
         cited = cited_by(session, runbook_id)
     return page(
         request,
@@ -92,7 +101,7 @@ def runbook(request: Request, runbook_id: str, visitor: VisitorDep, parts: Parts
         late=overdue(chosen, parts.clock.now().date()),
         registered=bool(chosen.actions) or chosen.strategy in parts.strategies,
         standing=_standing(parts, chosen.strategy),
-        record=record,
+        record=record_of(request, runbook_id),
         cited=cited,
         history=parts.history(book.file),
         today=_today(parts, runbook_id),

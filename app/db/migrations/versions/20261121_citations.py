@@ -32,6 +32,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("citation", schema=None) as batch_op:
         batch_op.create_index("ix_citation_runbook_at", ["runbook", "at"], unique=False)
+        batch_op.create_index("ix_citation_runbook_incident_id", ["runbook", "incident_id"], unique=False)
     connection, after = op.get_bind(), ""
     query = sa.text(
         f"SELECT id, incident_id, at, body FROM diagnosis WHERE id > :after ORDER BY id LIMIT {_MANY}"
@@ -64,5 +65,6 @@ def _citations(row: Any) -> list[dict[str, Any]]:
 
 def downgrade() -> None:
     with op.batch_alter_table("citation", schema=None) as batch_op:
+        batch_op.drop_index("ix_citation_runbook_incident_id")
         batch_op.drop_index("ix_citation_runbook_at")
     op.drop_table("citation")
