@@ -38,3 +38,6 @@ MESSAGES = Counter(
 PAUSED = Gauge("mendline_paused", "1 while all automatic repair is paused.")
 CASES = Gauge("mendline_cases", "Cases in the index.")
 READY = Gauge("mendline_ready", "1 once models and knowledge are loaded.")
+RUNBOOK_MISTAKES = Gauge(
+    "mendline_runbook_mistakes", "Mistakes in runbook files that keep them from being in force."
+)
