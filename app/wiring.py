@@ -60,7 +60,7 @@ from app.remediation.record import standing
 from app.remediation.remediate import Acts, Point
 from app.remediation.strategies import STRATEGIES
 from app.remediation.strategy import Strategies
-from app.settings import Settings
+from app.settings import Settings, in_force
 from app.systems.targets import Targets
 from app.web.deps import Parts
 from app.web.security import Keyring, RateLimit
@@ -370,6 +370,7 @@ class Service:
             keyring=Keyring(database),
             rate_limit=RateLimit(settings.web.events_per_second),
             session_secret=session_secret(settings),
+            settings_in_force=in_force(settings),
         )
 
     def take_name(self) -> None:

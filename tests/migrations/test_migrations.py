@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -63,7 +64,13 @@ def at(database: Database) -> str | None:
 
 
 def tables(database: Database) -> set[str]:
-    return set(inspect(database.engine).get_table_names()) - {"alembic_version"}
+    found = set(inspect(database.engine).get_table_names()) - {"alembic_version"}
+    return {name for name in found if ours(name, "table", {})}
+
+
+def ours(name: str | None, kind: str, parents: Any) -> bool:
+    """Not what the database keeps for searching: its words are no table of ours."""
+    return not (name or "").startswith("incident_words")
 
 
 def test_there_is_one_head_and_one_base() -> None:
@@ -82,7 +89,9 @@ class TestUpgrade:
         migrate(database)
         assert at(database) == SCRIPTS.get_current_head()
         with database.engine.connect() as connection:
-            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            context = MigrationContext.configure(
+                connection, opts={"compare_type": True, "include_name": ours}
+            )
             assert compare_metadata(context, metadata) == []
 
     def test_twice_is_once(self, database: Database) -> None:

@@ -12,6 +12,7 @@ from app.web.api import (
     knowledge,
     pause,
     remediations,
+    savings,
     shadow,
     targets,
     webhooks,
@@ -30,6 +31,7 @@ for module in (
     targets,
     pause,
     shadow,
+    savings,
     audit,
 ):
     router.include_router(module.router)

@@ -2,7 +2,7 @@
 
 Comes in:  requests of a browser, with a session that an API key opened at `/sign-in`.
 Goes out:  HTML that works without scripts; forms that post and redirect. A little JavaScript
-           lets the trail follow what is under way.
+           lets pages follow what happens, by `live`, and the keyboard reach everything.
 Rules:     view code shapes records, a template prints them; neither decides anything. What is
            printed is escaped and its control characters made visible: messages are hostile.
            Nothing is loaded from another host.
@@ -13,7 +13,23 @@ Tests:     `tests/web`.
 from fastapi import FastAPI
 
 from app.web.deps import Parts
-from app.web.pages import calibration, docs, door, errors, incidents, knowledge, shadow, switch, trail
+from app.web.pages import (
+    approvals,
+    calibration,
+    cases,
+    docs,
+    door,
+    errors,
+    incidents,
+    knowledge,
+    live,
+    savings,
+    settings,
+    shadow,
+    switch,
+    trail,
+)
+from app.web.pages.live import Live
 from app.web.pages.remembered import Remembered
 from app.web.pages.render import STATIC, Assets
 from app.web.pages.session import Cookies
@@ -23,8 +39,24 @@ def install(app: FastAPI, parts: Parts) -> None:
     """Puts the pages on the application; the problems' handlers must be there already."""
     app.state.cookies = Cookies(parts.session_secret, parts.clock, parts.settings.session_hours)
     app.state.counts = incidents.counting(parts.database)
+    app.state.places = incidents.naming(parts.database)
+    app.state.questions = cases.asking(parts)
+    app.state.live = Live(parts.database)
     app.state.shelf = Remembered(parts.runbooks, knowledge.READ_EVERY)
-    for module in (door, incidents, trail, knowledge, calibration, shadow, switch):
+    for module in (
+        door,
+        incidents,
+        trail,
+        approvals,
+        cases,
+        knowledge,
+        calibration,
+        savings,
+        shadow,
+        settings,
+        switch,
+        live,
+    ):
         app.include_router(module.router)
     app.mount("/static", Assets(directory=STATIC), name="static")
     docs.install(app)
