@@ -49,7 +49,7 @@ class StrategyRecord(Record):
             return ("it is not registered here",)
         if self.risk == Risk.NONE:
             return ()
-        found = [f"it is {self.mode}" if Mode.SHADOW in self.mode else ""]
+        found = [self.mode if Mode.SHADOW in self.mode else ""]
         found.append(f"plans of {self.risk} risk always ask" if self.asks else "")
         found.append("" if self.guarantee.holds else self.guarantee.says)
         return tuple(filter(None, found))
