@@ -53,6 +53,8 @@ def of_incident(session: Session, incident_id: str) -> list[Diagnosis]:
 
 def latest(session: Session, incident_ids: Sequence[str]) -> dict[str, tuple[str, float]]:
     """(type, confidence) of the newest diagnosis of each incident that has one."""
+    if not incident_ids:
+        return {}
     rows = session.exec(
         select(DiagnosisRow.incident_id, DiagnosisRow.type, DiagnosisRow.confidence)
         .where(col(DiagnosisRow.incident_id).in_(incident_ids))

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import literal, tuple_
+from sqlalchemy import cast, literal, tuple_
+from sqlalchemy import select as columns
 from sqlmodel import Session, col, func, select
 
 from app.db.engine import UtcDateTime
@@ -17,7 +18,7 @@ from app.incidents.incident import Incident, Reason, State, Transition
 from app.incidents.tables import EventLogRow, EventRow, IncidentRow, TransitionRow
 from app.intake.event import Event, Report, Severity, Target
 
-_MOST_MATCHES = 6_000  # that one page of a search with filters looks at
+MOST_MATCHES = 2_500  # that one page of a search with filters looks at
 _MOST_PLACES, _MOST_NAMES = 20_000, 200
 
 
@@ -96,16 +97,18 @@ def page(
     return found, f"{more[1].isoformat()}~{more[0]}" if more else ""
 
 
-def _filtered(query: Any, only: Only) -> Any:
+def _filtered(query: Any, only: Only, *, free: bool = True) -> Any:
+    """The query with these filters; without `free` not by the indexes that the state or the time has."""
     named = [(name, value) for name in _BY if (value := getattr(only, name))]
     for name, value in named:
         query = query.where(getattr(IncidentRow, name) == value)
     if only.state is not None:
         # With other filters beside it not as it is: SQLite would look up each row that the state's own index names.
         column = col(IncidentRow.state)
-        query = query.where((column.concat("") if named else column) == only.state.value)
+        query = query.where((column if free and not named else column.concat("")) == only.state.value)
     if only.since is not None:
-        query = query.where(col(IncidentRow.last_seen) >= only.since)
+        seen = col(IncidentRow.last_seen) if free else cast(IncidentRow.last_seen, UtcDateTime)
+        query = query.where(seen >= only.since)
     return query
 
 
@@ -117,23 +120,22 @@ def _of(ids: Sequence[str], session: Session) -> list[Incident]:
 
 
 def _searched(session: Session, only: Only, limit: int, after: str) -> tuple[list[Incident], str]:
-    kept: list[tuple[str, str]] = []
-    looked, step, place = 0, limit + 1, after
     filters = only.model_copy(update={"search": ""})
-    while looked < _MOST_MATCHES:
-        matches = words.newest(session, only.search, place, step)
-        if filters == EVERY:
-            kept += matches
-        else:
-            query = _filtered(select(IncidentRow.id), filters)
-            fit = set(session.exec(query.where(col(IncidentRow.id).in_([id_ for _, id_ in matches]))))
-            kept += [match for match in matches if match[1] in fit]
-        if len(kept) > limit:
-            return _of([id_ for _, id_ in kept[:limit]], session), kept[limit - 1][0]
-        if len(matches) < step:
-            return _of([id_ for _, id_ in kept], session), ""
-        looked, step, place = looked + step, _MOST_MATCHES // 4, matches[-1][0]
-    return _of([id_ for _, id_ in kept], session), place
+    most = limit + 1 if filters == EVERY else MOST_MATCHES
+    said = words.newest(session, only.search, after, most)
+    if said is None:
+        return [], ""
+    query = select(said.c.place, said.c.incident_id)
+    if filters != EVERY:
+        query = _filtered(
+            query.join(IncidentRow, col(IncidentRow.id) == said.c.incident_id), filters, free=False
+        )
+    rows = session.exec(query.order_by(said.c.place.desc()).limit(limit + 1)).all()
+    found = _of([id_ for _, id_ in rows[:limit]], session)
+    if len(rows) > limit:
+        return found, str(rows[limit - 1][0])
+    looked, last = session.execute(columns(func.count(), func.min(said.c.place))).one()
+    return found, str(last) if looked == most else ""
 
 
 class Places(Record):

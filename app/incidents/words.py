@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import DDL, Connection, event
+from sqlalchemy import DDL, ColumnElement, Connection, Integer, String, Subquery, column, event, text
 from sqlmodel import Session
 
 from app.db.bulk import chunks, marks
@@ -27,6 +27,15 @@ _VECTOR = (
 _GIN = f"CREATE INDEX incident_words ON incident USING gin (({_VECTOR}))"
 
 _on: Any = DDL
+_SQLITE = (
+    "SELECT rowid AS place, incident_id FROM incident_words WHERE text MATCH :wanted AND rowid < :behind "
+    "ORDER BY rowid DESC LIMIT :most"
+)
+_POSTGRES = (
+    f"SELECT id AS place, id AS incident_id FROM incident WHERE {_VECTOR} @@ to_tsquery('simple', :wanted) "
+    "AND id < :behind ORDER BY id DESC LIMIT :most"
+)
+
 _table: Any = IncidentRow.__table__  # type: ignore[attr-defined]
 event.listen(_table, "after_create", _on(_FTS).execute_if(dialect="sqlite"))
 event.listen(_table, "after_create", _on(_GIN).execute_if(dialect="postgresql"))
@@ -50,32 +59,29 @@ def _text(row: dict[str, Any]) -> str:
     return " ".join(parts)
 
 
-def newest(session: Session, said: str, before: str, limit: int) -> list[tuple[str, str]]:
-    """(place, incident id) of the incidents that say all of `said`, the last opened first, behind a place of before.
+def newest(session: Session, said: str, before: str, most: int) -> Subquery | None:
+    """(place, incident_id) of at most so many incidents that say all of `said`, the last opened first, behind a place.
 
-    What stands between blanks is found as it stands, but for its signs; its last word may go on. Raises Invalid
-    for a place that is none.
+    What stands between blanks is found as it stands, but for its signs; its last word may go on. None when nothing
+    is said; raises Invalid for a place that is none.
     """
     phrases = [phrase for part in said.lower().split() if (phrase := _WORD.findall(part))][:_MOST_WORDS]
     if not phrases:
-        return []
-    connection = session.connection()
-    if connection.dialect.name == "sqlite":
+        return None
+    sqlite = session.connection().dialect.name == "sqlite"
+    if before and not re.fullmatch("[0-9]{1,18}" if sqlite else "inc_[0-9A-Z]{26}", before):
+        raise Invalid("this is no cursor of ours", places=(("after", "take it from the last page's `next`"),))
+    place: ColumnElement[Any]
+    behind: Any
+    if sqlite:
         if not re.fullmatch("[0-9]{0,18}", before, re.ASCII):
             raise Invalid(
                 "this is no cursor of ours", places=(("after", "take it from the last page's `next`"),)
             )
         wanted = " ".join(f'"{" ".join(phrase)}"*' for phrase in phrases)
-        rows = connection.exec_driver_sql(
-            "SELECT rowid, incident_id FROM incident_words WHERE text MATCH ? AND rowid < ? "
-            "ORDER BY rowid DESC LIMIT ?",
-            (wanted, int(before or 10**18), limit),
-        )
+        query, place, behind = _SQLITE, column("place", Integer), int(before or 10**18)
     else:
         wanted = " & ".join(f"({' <-> '.join(phrase)}:*)" for phrase in phrases)
-        rows = connection.exec_driver_sql(
-            f"SELECT id, id FROM incident WHERE {_VECTOR} @@ to_tsquery('simple', %s) AND id < %s "
-            "ORDER BY id DESC LIMIT %s",
-            (wanted, before or "~", limit),
-        )
-    return [(str(place), incident_id) for place, incident_id in rows]
+        query, place, behind = _POSTGRES, column("place", String), before or "~"
+    found = text(query).bindparams(wanted=wanted, behind=behind, most=most)
+    return found.columns(place, column("incident_id", String)).subquery("said")

@@ -34,33 +34,31 @@ _OF_REPAIR: tuple[type[SQLModel], ...] = (JournalRow, UndoRow)
 def marks(session: Session, pages: Iterable[str]) -> dict[str, str]:
     """The mark of each page: INCIDENTS, APPROVALS or an incident's id. One that does not exist has one too."""
     wanted = set(pages)
-    everywhere = _row(
-        session,
-        func.max(col(PauseRow.id)),
-        _only(func.count(), ApprovalRow, col(ApprovalRow.waiting)),
-        _only(func.max(col(ApprovalRow.asked_at)), ApprovalRow, col(ApprovalRow.waiting)),
-        _only(func.count(), ApprovalYesRow),
-    )
-    seen: dict[str, tuple[Any, ...]] = {APPROVALS: ()}
-    if INCIDENTS in wanted:
-        seen[INCIDENTS] = _row(
-            session,
-            func.max(col(IncidentRow.last_seen)),
-            _only(func.max(col(TransitionRow.id)), TransitionRow),
-            _only(func.max(col(DiagnosisRow.at)), DiagnosisRow),
-        )
+    told = [*_EVERYWHERE, *(_LIST if INCIDENTS in wanted else ())]
+    found = tuple(session.execute(select(*told)).one())
+    everywhere, seen = found[: len(_EVERYWHERE)], {INCIDENTS: found[len(_EVERYWHERE) :]}
     if ids := wanted - {INCIDENTS, APPROVALS}:
         seen |= {row[0]: tuple(row) for row in session.execute(_incidents(ids))}
     return {page: derived_id("mark", str(everywhere), str(seen.get(page))) for page in wanted}
 
 
-def _row(session: Session, *columns: Any) -> tuple[Any, ...]:
-    return tuple(session.execute(select(*columns)).one())
-
-
 def _only(what: Any, table: type[SQLModel], where: Any = None) -> Any:
     query = select(what).select_from(table)
     return (query if where is None else query.where(where)).scalar_subquery()
+
+
+# What the header of every page shows, and what the list does.
+_EVERYWHERE = (
+    _only(func.max(col(PauseRow.id)), PauseRow),
+    _only(func.count(), ApprovalRow, col(ApprovalRow.waiting)),
+    _only(func.max(col(ApprovalRow.asked_at)), ApprovalRow, col(ApprovalRow.waiting)),
+    _only(func.count(), ApprovalYesRow),
+)
+_LIST = (
+    _only(func.max(col(IncidentRow.last_seen)), IncidentRow),
+    _only(func.max(col(TransitionRow.id)), TransitionRow),
+    _only(func.max(col(DiagnosisRow.at)), DiagnosisRow),
+)
 
 
 def _incidents(ids: Iterable[str]) -> Any:
