@@ -18,7 +18,7 @@ from app.incidents.incident import Incident, Reason, State, Transition
 from app.incidents.tables import EventLogRow, EventRow, IncidentRow, TransitionRow
 from app.intake.event import Event, Report, Severity, Target
 
-MOST_MATCHES = 2_500  # that one page of a search with filters looks at
+_MOST_MATCHES = 2_500  # that one page of a search with filters looks at
 _MOST_PLACES, _MOST_NAMES = 20_000, 200
 
 
@@ -73,16 +73,21 @@ _BY = ("type", "system", "owner", "environment", "severity")
 
 
 def page(
-    session: Session, only: Only = EVERY, *, limit: int = 25, after: str = ""
+    session: Session,
+    only: Only = EVERY,
+    *,
+    limit: int = 25,
+    after: str = "",
+    looks: int = _MOST_MATCHES,
 ) -> tuple[list[Incident], str]:
     """Incidents and the cursor of the next page ("" on the last): last seen first, in a search opened last first.
 
     Keyset paging: the cost does not grow with the page's depth. `after` is a cursor that an
-    earlier call gave; raises Invalid when it is not. A search whose matches are mostly filtered out gives a
-    page that is not full, and a cursor to look on from.
+    earlier call gave; raises Invalid when it is not. A search beside filters looks at so many matches a page:
+    when they are mostly filtered out, the page is not full, and the cursor looks on from there.
     """
     if only.search:
-        return _searched(session, only, limit, after)
+        return _searched(session, only, limit, after, looks)
     query = _filtered(select(IncidentRow.id, IncidentRow.last_seen), only)
     if after:
         seen, incident_id = _read_cursor(after)
@@ -119,9 +124,9 @@ def _of(ids: Sequence[str], session: Session) -> list[Incident]:
     return [incident_of(known[id_]) for id_ in ids]
 
 
-def _searched(session: Session, only: Only, limit: int, after: str) -> tuple[list[Incident], str]:
+def _searched(session: Session, only: Only, limit: int, after: str, looks: int) -> tuple[list[Incident], str]:
     filters = only.model_copy(update={"search": ""})
-    most = limit + 1 if filters == EVERY else MOST_MATCHES
+    most = limit + 1 if filters == EVERY else looks
     said = words.newest(session, only.search, after, most)
     if said is None:
         return [], ""

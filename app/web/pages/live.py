@@ -19,7 +19,7 @@ from app.pipeline.marks import marks
 from app.web.pages.session import Visitor, VisitorDep, visitor
 
 router = APIRouter(include_in_schema=False)
-MOST = 64
+_MOST = 64
 _EVERY = 1.0  # seconds between two looks
 _STILL_EVERY = 5.0  # seconds between two looks at who is still signed in
 
@@ -36,11 +36,12 @@ class Listener:
 
 
 class Live:
-    """The listeners of this process. `stopping` says that the server ends, so that no stream keeps it."""
+    """The listeners of this process, at most `most`. `stopping` says that the server ends: no stream keeps it."""
 
-    def __init__(self, database: Database, stopping: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self.stopping = stopping
+        self.most = _MOST
+        self.stopping: Callable[[], bool] = lambda: False
         self._listeners: list[Listener] = []
         self._watching: asyncio.Task[None] | None = None
         self._asked_at = 0.0
@@ -49,7 +50,7 @@ class Live:
     @property
     def full(self) -> bool:
         """Whether as many listen as may."""
-        return len(self._listeners) >= MOST
+        return len(self._listeners) >= self.most
 
     def leave(self, session: str) -> None:
         """Ends the streams of a session that was signed out; from any thread."""
@@ -103,7 +104,9 @@ def place(request: Request) -> Live:
     """The listeners, while one more may be; raises Busy."""
     live = live_of(request)
     if live.full:
-        raise Busy(f"{MOST} pages are followed already; this one renews itself now and then", retry_after=30)
+        raise Busy(
+            f"{live.most} pages are followed already; this one renews itself now and then", retry_after=30
+        )
     return live
 
 
