@@ -120,9 +120,9 @@ def test_so_many_listen_and_no_more(world: World, enter: Enter) -> None:
     browser = enter(Role.VIEWER)
     with stage.serving(world) as address:
         with following(address, browser, APPROVALS, mark(world, APPROVALS)):
-            until(lambda: world.app.state.live.full, 10)
+            assert world.app.state.live.taken == 1
             refused = browser.get("/live?page=approvals")
             assert refused.status == Busy.status
             assert refused.headers["retry-after"] == "30"
             world.app.state.live.stopping = lambda: True
-        until(lambda: not world.app.state.live.full, 10)
+        until(lambda: not world.app.state.live.taken, 10)

@@ -4,8 +4,10 @@ Once a second one look at the database serves every listener of this process, an
 """
 
 import asyncio
+import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -41,16 +43,27 @@ class Live:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.most = _MOST
+        self.taken = 0
         self.stopping: Callable[[], bool] = lambda: False
+        self._lock = threading.Lock()
         self._listeners: list[Listener] = []
         self._watching: asyncio.Task[None] | None = None
         self._asked_at = 0.0
         self._left: set[str] = set()
 
-    @property
-    def full(self) -> bool:
-        """Whether as many listen as may."""
-        return len(self._listeners) >= self.most
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """One of the places, for as long as it is held; raises Busy when all are taken."""
+        with self._lock:
+            if self.taken >= self.most:
+                says = f"{self.most} pages are followed already; this one renews itself now and then"
+                raise Busy(says, retry_after=30)
+            self.taken += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.taken -= 1
 
     def leave(self, session: str) -> None:
         """Ends the streams of a session that was signed out; from any thread."""
@@ -100,14 +113,11 @@ def live_of(request: Request) -> Live:
     return live
 
 
-def place(request: Request) -> Live:
-    """The listeners, while one more may be; raises Busy."""
+def place(request: Request) -> Iterator[Live]:
+    """The listeners, and a place among them until the answer has ended."""
     live = live_of(request)
-    if live.full:
-        raise Busy(
-            f"{live.most} pages are followed already; this one renews itself now and then", retry_after=30
-        )
-    return live
+    with live.place():
+        yield live
 
 
 @router.get("/live", response_class=EventSourceResponse)

@@ -105,6 +105,10 @@ if (door) {
     .catch(() => {});
 }
 
+// On a phone the navigation rolls: the page that one is on is in sight.
+const at = document.querySelector(".top nav [aria-current]");
+if (at) at.parentElement.scrollLeft = at.offsetLeft - at.parentElement.clientWidth / 2 + at.offsetWidth / 2;
+
 // Menus of the header close on Escape and on a click elsewhere.
 addEventListener("keydown", (event) => {
   const open = event.key === "Escape" && document.querySelector("details.menu[open]");
