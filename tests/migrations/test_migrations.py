@@ -15,6 +15,7 @@ from sqlalchemy import create_engine, inspect, text
 
 from app.db import engine as db
 from app.db.engine import Database, sqlite_url
+from app.incidents.store import Only, page
 from app.knowledge.store import newer
 from app.tables import metadata
 from app.wiring import migrate, newest_revision
@@ -122,6 +123,31 @@ class TestCaseNumbers:
         migrate(database)
         with database.reading() as session:
             assert [(n, case.id) for n, case in newer(session, 0, 10)] == [(1, "old"), (2, "new")]
+
+
+class TestPages:
+    def test_incidents_that_were_there_are_filtered_and_searched(self, database: Database) -> None:
+        up(database, "20261121_playbooks")
+        target = '{"system": "shop", "owner": "data", "environment": "prod"}'
+        incident = {
+            **dict.fromkeys(("group_key", "open_key", "title", "template", "target_key", "source"), "x"),
+            **{"id": "inc_1", "state": "firing", "episode": 1, "handled_episode": 1, "events": 1},
+            **{"message": "disk is full", "severity": "error", "target": target, "why": "[]"},
+            **{"job_id": "", "run_id": "", "first_seen": 1, "last_seen": 1},
+        }
+        told = {"id": "dia_1", "incident_id": "inc_1", "episode": 1, "at": 1, "confidence": 0.5, "body": "{}"}
+        with database.engine.begin() as connection:
+            for table, row in (("incident", incident), ("diagnosis", {**told, "type": "data_quality"})):
+                values = ", ".join(f":{name}" for name in row)
+                connection.execute(text(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({values})"), row)
+        migrate(database)
+        for only in (
+            Only(system="shop", owner="data", environment="prod", type="data_quality"),
+            Only(search="disk", owner="data"),
+            Only(search="inc_1"),
+        ):
+            with database.reading() as session:
+                assert [one.id for one in page(session, only)[0]] == ["inc_1"]
 
 
 class TestDowngrade:
