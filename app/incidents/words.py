@@ -74,10 +74,6 @@ def newest(session: Session, said: str, before: str, most: int) -> Subquery | No
     place: ColumnElement[Any]
     behind: Any
     if sqlite:
-        if not re.fullmatch("[0-9]{0,18}", before, re.ASCII):
-            raise Invalid(
-                "this is no cursor of ours", places=(("after", "take it from the last page's `next`"),)
-            )
         wanted = " ".join(f'"{" ".join(phrase)}"*' for phrase in phrases)
         query, place, behind = _SQLITE, column("place", Integer), int(before or 10**18)
     else:

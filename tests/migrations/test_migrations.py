@@ -131,9 +131,19 @@ class TestPages:
         target = '{"system": "shop", "owner": "data", "environment": "prod"}'
         incident = {
             **dict.fromkeys(("group_key", "open_key", "title", "template", "target_key", "source"), "x"),
-            **{"id": "inc_1", "state": "firing", "episode": 1, "handled_episode": 1, "events": 1},
-            **{"message": "disk is full", "severity": "error", "target": target, "why": "[]"},
-            **{"job_id": "", "run_id": "", "first_seen": 1, "last_seen": 1},
+            "id": "inc_1",
+            "state": "firing",
+            "episode": 1,
+            "handled_episode": 1,
+            "events": 1,
+            "message": "disk is full",
+            "severity": "error",
+            "target": target,
+            "why": "[]",
+            "job_id": "",
+            "run_id": "",
+            "first_seen": 1,
+            "last_seen": 1,
         }
         told = {"id": "dia_1", "incident_id": "inc_1", "episode": 1, "at": 1, "confidence": 0.5, "body": "{}"}
         with database.engine.begin() as connection:
