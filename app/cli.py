@@ -13,7 +13,17 @@ from app.foundation.errors import MendlineError, Unavailable
 _COMMANDS = {
     "serve": ("serve", "worker", "setup", "doctor", "version", "key"),
     "diagnosis": ("diagnose", "eval", "runbook", "knowledge"),
-    "incidents": ("incidents", "explain", "approvals", "approve", "deny", "undo", "correct", "move"),
+    "incidents": (
+        "incidents",
+        "explain",
+        "approvals",
+        "approve",
+        "deny",
+        "snooze",
+        "undo",
+        "correct",
+        "move",
+    ),
     "operate": ("pause", "resume", "strategy"),
     "targets": ("target",),
     "policy": ("policy",),

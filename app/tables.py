@@ -9,6 +9,7 @@ import app.incidents.tables
 import app.incidents.words
 import app.knowledge.tables
 import app.learning.tables
+import app.people.tables
 import app.remediation.tables
 import app.systems.tables
 import app.web.tables  # noqa: F401

@@ -5,16 +5,13 @@ whole, with the engine running.
 """
 
 import gc
-import os
 import re
-import secrets
-import signal
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from app.db.alone import alone
 from app.db.engine import Database, sqlite_url
+from app.db.names import Names
 from app.decision.decide import Decide, default_gates
 from app.decision.freeze import FreezeFile
 from app.decision.policy import PolicyFile
@@ -49,21 +47,26 @@ from app.learning.judged import HeardHere
 from app.learning.learn import Learn
 from app.llm.chat import Chat, ChatFailed
 from app.llm.litellm_chat import LitellmChat
+from app.people.directory import DirectoryFile
 from app.people.notify import Notify
+from app.pipeline.card import Cards
+from app.pipeline.desk import Desk
 from app.pipeline.pipeline import Pipeline
 from app.pipeline.runner import Runner
 from app.pipeline.situation import Situations
+from app.pipeline.tell import Telling
 from app.plugins import Plugins, load_plugins
 from app.remediation import store as remediations
+from app.remediation.crash import crash_at
 from app.remediation.plan import ESCALATE
 from app.remediation.record import standing
-from app.remediation.remediate import Acts, Point
+from app.remediation.remediate import Acts
 from app.remediation.strategies import STRATEGIES
 from app.remediation.strategy import Strategies
 from app.settings import Settings, in_force
 from app.systems.targets import Targets
 from app.web.deps import Parts
-from app.web.security import Keyring, RateLimit
+from app.web.security import Keyring, RateLimit, session_secret
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class Store:
     policy: PolicyFile
     freezes: FreezeFile
     plugins: Plugins
+    directory: DirectoryFile
 
     @property
     def knowledge(self) -> Path:
@@ -105,6 +109,13 @@ class Store:
             return ""
         with self.database.reading() as session:
             return standing(session, self.taxonomy, strategy, self.settings.decision).says
+
+    def desk(self) -> Desk:
+        """What people may ask for where no engine runs: the running service finds what is written."""
+        settings = self.settings
+        learn = Learn(self.database, self.clock, self.taxonomy, cache(lambda: build_brain(self)[1]))
+        days = timedelta(days=settings.remediation.backup_days)
+        return Desk(self.database, self.clock, self.taxonomy, self.strategies, self.directory, learn, days)
 
     def runbooks(self) -> tuple[list[Runbook], list[Mistake]]:
         """The runbooks as they are on disk now, and what is wrong with the others."""
@@ -201,6 +212,7 @@ def open_store(settings: Settings, clock: Clock | None = None) -> Store:
             taxonomy,
             needed=decision.freeze_file is not None,
         ),
+        directory=DirectoryFile(settings.people.file or settings.data_dir / "people.yaml"),
     )
 
 
@@ -318,8 +330,11 @@ class Service:
         for refused in store.plugins.refused:
             log(__name__).warning("plugin.refused", says=refused)
         self.store = store
+        self._names: Names | None = None
+        self._owners: dict[str, str] | None = None
         self.brain = Brain(store, build)
-        self._notify = Notify(settings.people)
+        cards = Cards(database, store.targets, store.strategies, settings.people.url, self._owner_of)
+        self._notify = Notify(settings.people, store.directory, database, clock, cards.card, self._delivers)
         acts = Acts(
             database,
             clock,
@@ -337,11 +352,17 @@ class Service:
             store.targets,
             acts,
             learn,
-            self._notify,
+            Telling(
+                database,
+                clock,
+                self._notify,
+                cards,
+                store.standing,
+                timedelta(minutes=settings.pipeline.remind_minutes),
+            ),
             timedelta(minutes=settings.pipeline.approval_minutes),
             timedelta(days=settings.remediation.backup_days),
             store.situations(),
-            store.standing,
         )
         self._group = Group(database, clock, self._opened)
         self._inbox = Inbox(self._group.commit, limit=settings.intake.inbox_limit)
@@ -364,12 +385,21 @@ class Service:
             programs=settings.systems.commands,
             runbooks=store.runbooks,
             readiness=self.readiness,
-            answered=self._runner.answer,
-            undo=self._runner.undo,
-            backups_within=timedelta(days=settings.remediation.backup_days),
+            desk=Desk(
+                database,
+                clock,
+                store.taxonomy,
+                store.strategies,
+                store.directory,
+                learn,
+                timedelta(days=settings.remediation.backup_days),
+                answered=self._runner.answer,
+                undoing=self._runner.undo,
+                woken=self._notify.woken,
+            ),
             keyring=Keyring(database),
             rate_limit=RateLimit(settings.web.events_per_second),
-            session_secret=session_secret(settings),
+            session_secret=session_secret(settings.web.session_secret, settings.data_dir),
             settings_in_force=in_force(settings),
         )
 
@@ -380,6 +410,7 @@ class Service:
     def start(self) -> None:
         """Starts the engine; the models load beside it."""
         self._runner.start()
+        self._notify.start()
         threading.Thread(target=self._load, name="brain", daemon=True).start()
 
     def _load(self) -> None:
@@ -393,6 +424,19 @@ class Service:
 
     def _opened(self, incident_ids: Sequence[str]) -> None:
         self._runner.opened(incident_ids)
+
+    def _delivers(self) -> bool:
+        """Whether this process tells people: of several workers one does."""
+        if self.store.database.is_sqlite:
+            return True
+        if self._names is None:
+            self._names = Names(self.store.database.url)
+        return self._names.take("notify")
+
+    def _owner_of(self, runbook_id: str) -> str:
+        if self._owners is None:
+            self._owners = {runbook.id: runbook.owner for runbook in self.store.runbooks()[0]}
+        return self._owners.get(runbook_id, "")
 
     def readiness(self) -> dict[str, str]:
         """Part by part: "ok", or what it waits for. Ready when all are ok."""
@@ -412,6 +456,8 @@ class Service:
         self._inbox.close()
         self._runner.close()
         self._notify.close()
+        if self._names is not None:
+            self._names.close()
         self.store.database.close()
 
 
@@ -439,30 +485,3 @@ def open_sources(settings: Settings) -> dict[str, Source]:
         if secret.get_secret_value():
             found[source.id] = source(source.Params(secret=secret))
     return found
-
-
-def session_secret(settings: Settings) -> str:
-    """Signs the pages' sessions; made once and kept for its owner alone."""
-    given = settings.web.session_secret.get_secret_value()
-    if given:
-        return given
-    path = settings.data_dir / "session.secret"
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_hex(32))
-    return path.read_text().strip()
-
-
-def crash_at(setting: str, data_dir: Path) -> Callable[[Point, str], None]:
-    """For the fault suite: kills this process the first time that the named point, or `any`, is reached."""
-    if not setting:
-        return lambda point, strategy: None
-    wanted_point, _, wanted_strategy = setting.partition(":")
-    mark = data_dir / "crashed"
-
-    def reach(point: Point, strategy: str) -> None:
-        if wanted_point in ("any", point) and wanted_strategy in ("", strategy) and not mark.exists():
-            mark.write_text(f"{point}:{strategy} {time.time()}")
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    return reach

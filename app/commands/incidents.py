@@ -1,19 +1,17 @@
 """incidents, explain, approvals, approve, deny, undo, correct: watching and answering."""
 
 from datetime import timedelta
-from functools import cache
 from typing import Annotated
 
 import typer
 from rich.table import Column, Table
 from sqlmodel import Session
 
-from app.commands.shown import actor, as_json, console, plain, quiet, whole_id
+from app.commands.shown import actor, as_json, console, me, plain, quiet, whole_id
 from app.commands.story import show_trail
 from app.decision import store as decisions
 from app.diagnosis import store as diagnoses
 from app.foundation import logging
-from app.foundation.errors import Invalid
 from app.incidents import store
 from app.incidents.incident import State
 from app.incidents.lifecycle import advance
@@ -29,6 +27,7 @@ def install(app: typer.Typer) -> None:
     app.command()(approvals)
     app.command()(approve)
     app.command()(deny)
+    app.command()(snooze)
     app.command()(undo)
     app.command()(correct)
     app.command()(move)
@@ -107,25 +106,16 @@ def approvals(as_json_: Annotated[bool, typer.Option("--json", help="Print JSON.
     console.print(table)
 
 
-def _answer(approval: str, answer: Answer, reason: str, plan: str | None, right_type: str = "") -> None:
+def _answer(
+    approval: str, answer: Answer, reason: str, plan: str | None, right_type: str = "", other: str = ""
+) -> None:
     from app.wiring import open_store
 
-    opened = open_store(read_settings())
-    if right_type and right_type not in opened.taxonomy.types:
-        raise Invalid(
-            f"there is no type {right_type!r}", places=(("--type", ", ".join(opened.taxonomy.types)),)
-        )
-    with opened.database.writing() as session:
-        given = approvals_.answer(
-            session,
-            approval,
-            answer,
-            actor=actor(),
-            at=opened.clock.now(),
-            plan_hash=plan,
-            reason=reason,
-            right_type=right_type,
-        )
+    given = (
+        open_store(read_settings())
+        .desk()
+        .answer(me(), approval, answer, plan_hash=plan, reason=reason, right_type=right_type, other=other)
+    )
     if given.answer is None:
         console.print(f"your yes to {approval} is noted; it waits for {plain(given.waits_for)}")
     else:
@@ -145,9 +135,22 @@ def deny(
     approval: Annotated[str, typer.Argument(help="The approval's id, from `mendline approvals`.")],
     reason: Annotated[str, typer.Option(help="Why not; kept in the record.")] = "",
     type_: Annotated[str, typer.Option("--type", help="What it really is; diagnosed again with that.")] = "",
+    other: Annotated[str, typer.Option(help="The strategy to make a plan of instead.")] = "",
 ) -> None:
-    """Say no to a plan; a person takes over."""
-    _answer(approval, Answer.DENIED, reason, None, type_)
+    """Say no to a plan; a person takes over, unless you say what to do instead."""
+    _answer(approval, Answer.DENIED, reason, None, type_, other)
+
+
+def snooze(
+    approval: Annotated[str, typer.Argument(help="The approval's id, from `mendline approvals`.")],
+    minutes: Annotated[int, typer.Option(min=1, max=1440, help="For how long.")] = 30,
+    reason: Annotated[str, typer.Option(help="Why; kept in the record.")] = "",
+) -> None:
+    """Put a question off: nobody is reminded until then."""
+    from app.wiring import open_store
+
+    desk = open_store(read_settings()).desk()
+    console.print(plain(desk.snooze(me(), approval, timedelta(minutes=minutes), reason)))
 
 
 def undo(
@@ -155,19 +158,9 @@ def undo(
     reason: Annotated[str, typer.Option(help="Why; kept in the record.")] = "",
 ) -> None:
     """Take an ended repair back, once, while its backups are kept."""
-    from app.remediation import undo as undo_
     from app.wiring import open_store
 
-    opened = open_store(read_settings())
-    with opened.database.writing() as session:
-        undo_.ask(
-            session,
-            remediation,
-            actor=actor(),
-            reason=reason,
-            at=opened.clock.now(),
-            within=timedelta(days=opened.settings.remediation.backup_days),
-        )
+    open_store(read_settings()).desk().undo(me(), remediation, reason)
     console.print(f"asked to undo {remediation}; the running service takes it from here")
 
 
@@ -177,15 +170,10 @@ def correct(
     reason: Annotated[str, typer.Option(help="How one can tell; shown with the case.")] = "",
 ) -> None:
     """Say what an incident really is. A running service knows it from its next start; by API, at once."""
-    from app.learning.learn import Learn
-    from app.wiring import build_brain, open_store
+    from app.wiring import open_store
 
     logging.configure(json=False, level="WARNING")
-    opened = open_store(read_settings())
-    retriever = cache(lambda: build_brain(opened)[1])  # it is asked for more than once
-    learn = Learn(opened.database, opened.clock, opened.taxonomy, retriever)
-    case = learn.correct(incident, type_, actor=actor(), reason=reason)
-    console.print(f"learned {case.id}: {case.type}")
+    console.print(plain(open_store(read_settings()).desk().correct(me(), incident, type_, reason)))
 
 
 def move(

@@ -37,8 +37,8 @@ class Allows(StrEnum):
 class Verdict(Record):
     """What one gate says; `reason` is a code like `cooldown.recently_tried`, `says` a sentence.
 
-    `until` is when it may change by itself, if that is known; `people` is how many different
-    persons must say yes where it asks.
+    `until` is when it may change by itself, if that is known. Where it asks, `people` is how many different
+    persons must say yes, and `not_by_author` keeps whoever made the change that failed from being one of them.
     """
 
     gate: str
@@ -47,6 +47,7 @@ class Verdict(Record):
     says: str
     until: datetime | None = None
     people: int = Field(1, ge=1, le=2)
+    not_by_author: bool = False
 
 
 class Attempt(Record):
@@ -126,6 +127,11 @@ class Decision(Record):
     def people(self) -> int:
         """How many different persons must say yes before it may run."""
         return max((v.people for v in self.verdicts if v.allows is Allows.ASK), default=1)
+
+    @property
+    def not_by_author(self) -> bool:
+        """Whether the author of the change that failed may not say yes."""
+        return any(v.not_by_author for v in self.verdicts if v.allows is Allows.ASK)
 
     @property
     def would(self) -> Effect:

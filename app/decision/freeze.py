@@ -16,7 +16,6 @@
 never an older one that could be.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,28 +24,17 @@ from typing import Annotated, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import croniter
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from app.decision.calendar import Entry, read_calendar
 from app.decision.decision import Situation
 from app.decision.policy import Because, Name, Spoken, When, named_once
 from app.foundation.errors import Invalid
-from app.foundation.reading import Loc, Watched, read_record
+from app.foundation.reading import Loc, Span, Watched, read_record
 from app.foundation.record import Record
 from app.knowledge.taxonomy import Taxonomy
 
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-_SPAN = re.compile(r"(\d{1,6})\s*([mhd])")
 _MOMENT = timedelta(seconds=1)
-
-
-def _span(given: object) -> object:
-    if isinstance(given, timedelta):
-        return given
-    span = _SPAN.fullmatch(given.strip()) if isinstance(given, str) else None
-    if span is None:
-        raise ValueError("write how long as 90m, 62h or 3d")
-    return timedelta(**{_UNITS[span[2]]: int(span[1])})
 
 
 def _known_zone(name: str) -> str:
@@ -69,9 +57,7 @@ class Freeze(Record):
     name: Name
     when: When = When()
     cron: Annotated[str, AfterValidator(_cron)] = ""
-    lasts: Annotated[
-        timedelta | None, BeforeValidator(_span), Field(gt=timedelta(0), le=timedelta(days=366))
-    ] = None
+    lasts: Annotated[Span, Field(le=timedelta(days=366))] | None = None
     calendar: str = ""
     zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     because: Because

@@ -24,7 +24,7 @@ from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated, Literal, Protocol
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
@@ -175,18 +175,20 @@ Because = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 class Rule(Record):
     """One line of the policy; `because` is shown to whoever is asked or blocked.
 
-    `people` is how many different persons must say yes where it asks.
+    Where it asks, `people` is how many different persons must say yes, and `not_by: author` keeps out whoever
+    made the change that failed, as the event's labels name them.
     """
 
     name: Name
     when: When = When()
     then: Allows
     people: int = Field(1, ge=1, le=2)
+    not_by: Literal["author"] | None = None
     because: Because
 
     @model_validator(mode="after")
     def _people_are_asked(self) -> "Rule":
-        if self.people > 1 and self.then is not Allows.ASK:
+        if (self.people > 1 or self.not_by) and self.then is not Allows.ASK:
             raise ValueError("people are only asked by a rule that says `then: ask`")
         return self
 

@@ -30,6 +30,11 @@ LLM_TOKENS = Counter(
 )
 LLM_COST = Counter("mendline_llm_cost_dollars_total", "Cost of the language model, where its price is known.")
 APPROVALS_WAITING = Gauge("mendline_approvals_waiting", "Approvals that wait for a person.")
+MESSAGES = Counter(
+    "mendline_messages_total",
+    "Tries to tell people, by channel and result (delivered, late, lost).",
+    ["channel", "result"],
+)
 PAUSED = Gauge("mendline_paused", "1 while all automatic repair is paused.")
 CASES = Gauge("mendline_cases", "Cases in the index.")
 READY = Gauge("mendline_ready", "1 once models and knowledge are loaded.")

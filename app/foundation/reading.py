@@ -7,11 +7,12 @@ import difflib
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Generic, TypeVar, get_args
+from typing import Annotated, Any, Generic, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from app.foundation.errors import Invalid
 from app.foundation.record import Record
@@ -27,6 +28,22 @@ _WORDS = {
     "string_type": "a word belongs here; put it in quotes",
     "too_short": "the list is empty; leave the key out to match everything",
 }
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_SPAN = re.compile(r"(\d{1,6})\s*([mhd])")
+
+
+def _span(given: object) -> object:
+    if isinstance(given, timedelta) or given is None:
+        return given
+    span = _SPAN.fullmatch(given.strip()) if isinstance(given, str) else None
+    if span is None:
+        raise ValueError("write how long as 90m, 62h or 3d")
+    return timedelta(**{_UNITS[span[2]]: int(span[1])})
+
+
+# How long, as people write it: 90m, 62h, 3d.
+Span = Annotated[timedelta, BeforeValidator(_span), Field(gt=timedelta(0))]
 
 
 class Watched(Generic[T]):
@@ -113,10 +130,10 @@ def _mistake(model: type[BaseModel], problem: Mapping[str, Any]) -> str:
 def _fields(model: type[BaseModel], loc: Loc) -> Iterable[str]:
     """The keys that the record at `loc` knows."""
     for part in loc:
-        if isinstance(part, str):
+        if isinstance(part, str) and part in getattr(model, "model_fields", ()):
             kind = model.model_fields[part].annotation
             model = next((inner for inner in get_args(kind) if isinstance(inner, type)), kind)  # type: ignore[assignment]
-    return tuple(model.model_fields)
+    return tuple(getattr(model, "model_fields", ()))
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from app.foundation.ids import new_id
 from app.incidents.incident import OPEN, Incident, State
 from app.incidents.store import incident_of
 from app.incidents.tables import IncidentRow, TransitionRow
+from app.people import store as people
 
 _ALLOWED: dict[State, frozenset[State]] = {
     State.FIRING: frozenset({State.ACKNOWLEDGED, State.RESOLVED, State.SUPPRESSED}),
@@ -54,6 +55,7 @@ def advance(
     session.add(
         transition(row.id, before, to, actor=actor, reason=reason, at=_after_all(session, row.id, at))
     )
+    people.changed(session, row.id)
     session.flush()
     return incident_of(row)
 

@@ -1,12 +1,14 @@
-"""People: what they are told, and through which channel.
+"""People: who they are, what they are told, and through which channel.
 
-Comes in:  a `Message`: what happened, in words that stand alone.
-Goes out:  a POST of it as JSON to each webhook address in the settings; the log in any case.
-Words:     a *channel* is one such address. It is as good as a password: it is never logged.
-Kinds:     escalated, waiting (with the way to the question), verified, undone, stopped.
-Rules:     telling somebody never delays or fails a repair; a failure is recorded and tried
-           again with growing pauses, four times in all. A slow channel holds up nothing.
-           Stopping waits a little for what is queued.
-Add a channel: one method beside `_post`, its address in `settings.py`, a test against a real server.
+Comes in:  a `Message`: what happened, in words that stand alone; a `Card`: how an incident stands now.
+Goes out:  a delivery for each channel on the owner's route; the log in any case.
+Words:     a *channel* is one way of reaching people, registered in `people.yaml`; its address is as good
+           as a password and never logged. A *thread* is what a channel keeps of one incident. A *route*
+           says which owner's matters go where, and who is told later. The *desk* takes their answers.
+Kinds:     escalated, waiting (with the way to the question), reminder, verified, undone, stopped.
+Rules:     what is to be told is stored first, so no crash and no channel that is down loses it; telling
+           never delays or fails a repair. One message about one thing, however often a step runs.
+Add a channel: one file in `channels/` and a line in its `__init__`; a test against a real server or a
+           strict double of it, and the contract in `tests/contracts/test_channels.py`.
 Tests:     `tests/people`.
 """

@@ -1,45 +1,85 @@
-"""Notify: tells people, through every channel that is set up."""
+"""Notify: what people are to be told is stored, and leaves for its channels beside everything else.
+
+A message that is stored survives a crash, a restart and a channel that is down for a day. Each channel has a
+lane of its own, so that a slow one holds up no other and none holds up a repair.
+"""
 
 import threading
-from concurrent.futures import Future, wait
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
 
-import httpx
+from sqlmodel import Session
 from tenacity import (
     Retrying,
-    retry_if_exception_type,
+    retry_if_exception,
     sleep_using_event,
     stop_after_attempt,
     stop_when_event_set,
     wait_exponential,
 )
 
+from app.db.engine import Database
+from app.foundation import metrics
+from app.foundation.clock import Clock
 from app.foundation.lanes import Lane
 from app.foundation.logging import log
-from app.foundation.record import Record
+from app.people import store
+from app.people.channel import Channel, NotDelivered
+from app.people.channels import Connection, open_channel
+from app.people.channels.webhook import Webhook
+from app.people.directory import DirectoryFile
+from app.people.message import Card, Message
 from app.people.settings import PeopleSettings
 
-
-class Message(Record):
-    """`kind` is escalated, waiting, verified, undone or stopped; `text` is what a person reads."""
-
-    kind: str
-    incident_id: str
-    title: str
-    text: str
-    url: str = ""
+_LOOK_SECONDS = 1.0
+_GIVE_UP_AFTER = timedelta(hours=24)
+# Of one try; after that the message waits for its next one, up to five minutes.
+_ATTEMPTS = 3
+_LONGEST_SECONDS = 300
 
 
 class Notify:
-    """Sends messages on a lane of its own, so that a slow channel holds up nothing."""
+    """Stores messages, on a route by owner, and delivers them. Only the process that has `mine` delivers."""
 
-    def __init__(self, settings: PeopleSettings) -> None:
+    def __init__(
+        self,
+        settings: PeopleSettings,
+        directory: DirectoryFile,
+        database: Database,
+        clock: Clock,
+        card: Callable[[str], Card | None] = lambda incident_id: None,
+        mine: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`card` reads how an incident stands, None when it is gone; `mine` says whether to deliver here, now."""
         self._settings = settings
-        self._lane = Lane("notify", 2)
-        self._leaving: set[Future[None]] = set()
-        self._closed = threading.Event()
+        self._directory = directory
+        self._database = database
+        self._clock = clock
+        self._card = card
+        self._mine = mine
+        self._lane = Lane("people", settings.lanes)
+        self._busy: set[str] = set()
+        self._open: dict[str, tuple[object, Channel]] = {}
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="notify", daemon=True)
 
-    def notify(self, message: Message) -> None:
-        """Queues the message for every channel; returns at once."""
+    def start(self) -> None:
+        """Begins to deliver, with what an earlier run left."""
+        self._thread.start()
+
+    # --- telling --------------------------------------------------------------------------
+
+    def notify(
+        self, message: Message, session: Session | None = None, *, later: timedelta | None = None
+    ) -> None:
+        """Stores the message for the channels of its route; telling it twice is once.
+
+        With `session` it is told if, and only if, that is committed. `later`: how long a question has waited,
+        so that those whom the route names for later are told as well.
+        """
         if self._settings.url and not message.url:
             message = message.model_copy(
                 update={"url": f"{self._settings.url.rstrip('/')}/incidents/{message.incident_id}"}
@@ -47,40 +87,186 @@ class Notify:
         log(__name__).info(
             "people.told", kind=message.kind, incident_id=message.incident_id, says=message.text[:300]
         )
-        for address in self._settings.webhooks:
-            leaving = self._lane.submit(self._post, address, message)
-            self._leaving.add(leaving)
-            leaving.add_done_callback(self._leaving.discard)
+        channels = self._channels(message, later)
+        if not channels:
+            return
+        if session is not None:
+            store.queue(session, message, channels, self._clock.now())
+        else:
+            with self._database.writing() as own:
+                store.queue(own, message, channels, self._clock.now())
+        self._wake.set()
 
-    def _post(self, address: str, message: Message) -> None:
+    def woken(self) -> None:
+        """Something changed that channels show: looks at once."""
+        self._wake.set()
+
+    def later(self, owners: Sequence[str]) -> tuple[timedelta, ...]:
+        """How long after a question others are told of it, on the route of these owners."""
+        route = self._directory.last().route(owners)
+        return tuple(step.after for step in route.then) if route else ()
+
+    def _channels(self, message: Message, later: timedelta | None) -> tuple[str, ...]:
+        route = self._directory.last().route(message.owners)
+        first = route.to if route else ()
+        due = [step.to for step in route.then if later and step.after <= later] if route else []
+        return (*first, *(name for to in due for name in to), *self._webhooks())
+
+    def _webhooks(self) -> tuple[str, ...]:
+        return tuple(f"webhook {number}" for number, _ in enumerate(self._settings.webhooks, 1))
+
+    # --- delivering -----------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait(_LOOK_SECONDS)
+            self._wake.clear()
+            try:
+                if self._mine():
+                    self._look()
+            except Exception as error:
+                log(__name__).error("people.look_failed", exc_info=error)
+
+    def _look(self) -> None:
+        with self._database.reading() as session:
+            waiting = store.under_way(session)
+        for name in sorted(waiting):
+            with self._lock:
+                if name in self._busy or self._stop.is_set():
+                    continue
+                self._busy.add(name)
+            self._lane.submit(self._serve, name)
+
+    def _serve(self, name: str) -> None:
+        """Delivers and refreshes all that is due in one channel; the first failure that may pass ends it."""
         try:
-            for attempt in Retrying(
-                stop=stop_after_attempt(4) | stop_when_event_set(self._closed),
-                sleep=sleep_using_event(self._closed),
-                wait=wait_exponential(multiplier=0.5, max=10),
-                retry=retry_if_exception_type(httpx.HTTPError),
-                reraise=True,
-            ):
-                with attempt:
-                    answer = httpx.post(
-                        address,
-                        content=message.model_dump_json(),
-                        headers={"content-type": "application/json"},
-                        timeout=self._settings.timeout,
-                    )
-                    answer.raise_for_status()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            # Never the address itself: who knows a webhook's path can post to it.
-            status = f" {error.response.status_code}" if isinstance(error, httpx.HTTPStatusError) else ""
-            log(__name__).error(
-                "people.not_told",
-                incident_id=message.incident_id,
-                host="".join(address.split("/")[2:3]).rpartition("@")[2],
-                says=f"{type(error).__name__}{status}",
-            )
+            channel = self._channel(name)
+            more = True
+            while more and not self._stop.is_set():
+                more = self._deliver(name, channel)
+            if channel is not None and not self._stop.is_set():
+                self._refresh(name, channel)
+        except Exception as error:
+            log(__name__).error("people.channel_failed", channel=name, exc_info=error)
+        finally:
+            with self._lock:
+                self._busy.discard(name)
+
+    def _deliver(self, name: str, channel: Channel | None) -> bool:
+        """Whether anything was delivered, so that more may be due."""
+        with self._database.reading() as session:
+            due = store.due(session, name, self._clock.now())
+        for delivery in due:
+            if self._stop.is_set():
+                return False
+            message = delivery.message
+            with self._database.reading() as session:
+                known = store.reference(session, message.incident_id, name)
+            refused: NotDelivered | None = None
+            reference = known
+            try:
+                reference = self._try(name, channel, message, known)
+            except NotDelivered as error:
+                refused = error
+            now = self._clock.now()
+            next_at = None
+            if refused is not None and refused.again and now - delivery.at < _GIVE_UP_AFTER:
+                next_at = now + timedelta(
+                    seconds=max(refused.after, min(2 ** (delivery.attempts + 1), _LONGEST_SECONDS))
+                )
+            with self._database.writing() as session:
+                store.tried(
+                    session, delivery.id, says=refused.says if refused else "", next_at=next_at, at=now
+                )
+                if reference != known:
+                    store.keep_reference(session, message.incident_id, name, reference)
+            metrics.MESSAGES.labels(
+                name, "delivered" if refused is None else "late" if next_at else "lost"
+            ).inc()
+            if refused is not None:
+                log(__name__).error(
+                    "people.not_told",
+                    channel=name,
+                    incident_id=message.incident_id,
+                    says=refused.says,
+                    again=next_at is not None,
+                )
+                if next_at is not None:
+                    return False
+        return bool(due)
+
+    def _try(self, name: str, channel: Channel | None, message: Message, reference: str) -> str:
+        if channel is None:
+            raise NotDelivered(f"there is no channel {name!r} any more", again=True)
+        card = self._card(message.incident_id)
+        tries = Retrying(
+            stop=stop_after_attempt(_ATTEMPTS) | stop_when_event_set(self._stop),
+            sleep=sleep_using_event(self._stop),
+            wait=wait_exponential(multiplier=0.25, max=2),
+            retry=retry_if_exception(lambda error: isinstance(error, NotDelivered) and _soon(error)),
+            reraise=True,
+        )
+        try:
+            return tries(channel.deliver, message, card, reference)
+        except NotDelivered:
+            raise
+        except Exception as error:
+            log(__name__).error("people.channel_broke", channel=name, exc_info=error)
+            raise NotDelivered(f"it broke: {type(error).__name__}", again=True) from None
+
+    def _refresh(self, name: str, channel: Channel) -> None:
+        with self._database.writing() as session:
+            stale = store.take_stale(session, name)
+        for number, (incident_id, reference) in enumerate(stale):
+            card = self._card(incident_id)
+            if card is None:
+                continue
+            try:
+                channel.refresh(card, reference)
+            except NotDelivered as refused:
+                log(__name__).error(
+                    "people.not_refreshed", channel=name, incident_id=incident_id, says=refused.says
+                )
+                if refused.again:
+                    with self._database.writing() as session:
+                        for left, _ in stale[number:]:
+                            store.make_stale(session, left, name)
+                    self._stop.wait(min(refused.after or _LOOK_SECONDS, 60))
+                    return
+
+    def _channel(self, name: str) -> Channel | None:
+        """The channel of this name as it is set up now; None when there is none any more."""
+        entry: str | Connection | None = self._directory.last().channels.get(name)
+        if name in self._webhooks():
+            entry = self._settings.webhooks[int(name.rpartition(" ")[2]) - 1]
+        known = self._open.get(name)
+        if known is not None and known[0] == entry:
+            return known[1]
+        if known is not None:
+            known[1].close()
+            del self._open[name]
+        if entry is None:
+            return None
+        channel = self._opened(entry)
+        self._open[name] = (entry, channel)
+        return channel
+
+    def _opened(self, entry: str | Connection) -> Channel:
+        timeout = self._settings.timeout
+        return Webhook(lambda: entry, timeout) if isinstance(entry, str) else open_channel(entry, timeout)
 
     def close(self) -> None:
-        """Lets what is queued leave, within the time that the settings give; then nothing is tried again."""
-        wait(self._leaving.copy(), timeout=self._settings.drain)
-        self._closed.set()
+        """Ends what is under way; what is left leaves after the next start."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join()
         self._lane.close()
+        for _, channel in self._open.values():
+            with suppress(Exception):
+                channel.close()
+
+
+def _soon(refused: NotDelivered) -> bool:
+    """Whether trying at once may help: the far side did not ask for patience."""
+    return refused.again and not refused.after

@@ -7,11 +7,13 @@ from app.foundation.record import Record
 
 
 class Role(StrEnum):
+    """From what may least to what may most; INGEST is for keys that only send events."""
+
+    INGEST = "ingest"
     VIEWER = "viewer"
     OPERATOR = "operator"
     APPROVER = "approver"
     ADMIN = "admin"
-    INGEST = "ingest"
 
 
 class Scope(StrEnum):

@@ -1,17 +1,21 @@
 """Settings of this room."""
 
+from pathlib import Path
+
 from pydantic import Field
 
 from app.foundation.record import Record
 
 
 class PeopleSettings(Record):
-    """`webhooks`: addresses that get each message as JSON; `url`: where people reach this service.
+    """`file`: who people are and how they are reached, None: `people.yaml` in the data folder.
 
-    `timeout`: seconds for one message; `drain`: seconds that what is queued gets to leave when the service stops.
+    `webhooks`: addresses that get each message as JSON, wherever else it goes; `url`: where people reach this
+    service; `timeout`: seconds for one message; `lanes`: channels that are served at once.
     """
 
+    file: Path | None = None
     webhooks: tuple[str, ...] = ()
     url: str = ""
     timeout: float = Field(5, gt=0, le=60)
-    drain: float = Field(10, ge=0, le=60)
+    lanes: int = Field(4, ge=1, le=32)

@@ -28,8 +28,9 @@ from app.incidents import store as incidents
 from app.incidents.incident import OPEN, Incident, State
 from app.incidents.lifecycle import advance
 from app.learning.learn import Learn
-from app.people.notify import Message, Notify
+from app.pipeline.card import only
 from app.pipeline.situation import Situations, target_of
+from app.pipeline.tell import Telling, authors_of
 from app.remediation import approve, overdue, store, undo
 from app.remediation.acts import Acted
 from app.remediation.approve import Answer
@@ -67,15 +68,12 @@ class Pipeline:
         targets: Targets,
         acts: Acts,
         learn: Learn,
-        notify: Notify,
+        telling: Telling,
         approval_within: timedelta,
         backups_within: timedelta,
         situations: Situations,
-        standing: Callable[[str], str],
     ) -> None:
-        """`diagnose` waits until the models are loaded; backups are kept for `backups_within`; `standing` says how
-        far a strategy is from running alone.
-        """
+        """`diagnose` waits until the models are loaded; backups are kept for `backups_within`."""
         self._database = database
         self._clock = clock
         self._diagnose = diagnose
@@ -84,11 +82,10 @@ class Pipeline:
         self._targets = targets
         self.acts = acts
         self._learn = learn
-        self._notify = notify
+        self._telling = telling
         self._approval_within = approval_within
         self._backups_within = backups_within
         self._situations = situations
-        self._standing = standing
 
     # --- heal -----------------------------------------------------------------------------
 
@@ -122,6 +119,9 @@ class Pipeline:
             diagnosis = diagnoses.get(session, diagnosis_id)
             incident = incidents.get(session, diagnosis.incident_id)
             approval = approve.get(session, approval_id) if approval_id else None
+            authors = authors_of(session, incident.id)
+        if approval is not None and approval.other:
+            diagnosis = only(diagnosis, approval.other, f"{approval.actor} chose it")
         target = target_of(incident, self._targets)
         planned = plan(incident, diagnosis, target, self._strategies, self._targets.find)
         approved_by, approvers = "", 0
@@ -162,8 +162,17 @@ class Pipeline:
             chosen = known.plan or planned.plan
             asked = known.effect is Effect.ASK
             if asked:
-                within, people = self._approval_within, known.people
-                approve.ask(session, decision_id, incident.id, chosen.hash, now, within, people)
+                approve.ask(
+                    session,
+                    decision_id,
+                    incident.id,
+                    chosen.hash,
+                    now,
+                    self._approval_within,
+                    known.people,
+                    not_by=authors if known.not_by_author else (),
+                    remind_at=self._telling.next_reminder(incident, diagnosis, now, now),
+                )
             if known.effect is Effect.ACT:
                 return self._begin(session, known, chosen, approved_by, approvers)
             if known.effect in _LEFT_TO_PEOPLE:
@@ -171,7 +180,8 @@ class Pipeline:
         if asked:
             two = " Two different persons must say yes." if known.people > 1 else ""
             says = f"may this run? {chosen.summary}. {known.says}.{two}"
-            self._tell("waiting", incident, says, chosen.strategy)
+            about = derived_id("apr", decision_id)
+            self._telling.tell("waiting", incident, says, about, chosen.strategy, diagnosis)
         return Next(effect=known.effect)
 
     def _begin(
@@ -262,13 +272,15 @@ class Pipeline:
                         at=self._clock.now(),
                     )
             self._learn.learn(outcome)
-            self._tell("verified", incident, f"{outcome.strategy}: {outcome.says}.", outcome.strategy)
+            says = f"{outcome.strategy}: {outcome.says}."
+            self._telling.tell("verified", incident, says, outcome.remediation_id, outcome.strategy)
             return
         undone = f" Undone: {outcome.undone}" if outcome.undone else ""
-        self._tell(
+        self._telling.tell(
             outcome.ended.value,
             incident,
             f"{outcome.strategy} ended {outcome.ended.value}: {outcome.says}.{undone}",
+            outcome.remediation_id,
             outcome.strategy,
         )
 
@@ -282,7 +294,8 @@ class Pipeline:
         metrics.OUTCOMES.labels(outcome.strategy, outcome.ended.value).inc()
         shadow = decision.effect is Effect.SHADOW
         would = f". The plan: {decision.plan.summary}." if shadow and decision.plan else ""
-        self._tell("escalated", incident, f"{decision.says}{would} {_reasons(decision)}".strip())
+        says = f"{decision.says}{would} {_reasons(decision)}".strip()
+        self._telling.tell("escalated", incident, says, remediation_id)
 
     # --- undo -----------------------------------------------------------------------------
 
@@ -314,7 +327,8 @@ class Pipeline:
                 )
                 incidents.mark_handled(session, incident.id, incident.episode)
         how = "was undone" if said.done else "could not be undone"
-        self._tell("undone", incident, f"{remediation.strategy} {how} for {said.actor}: {taken_back.says}")
+        says = f"{remediation.strategy} {how} for {said.actor}: {taken_back.says}"
+        self._telling.tell("undone", incident, says, f"undo:{remediation_id}")
 
     def sweep_backups(self) -> None:
         """Removes backups that were kept long enough."""
@@ -338,16 +352,18 @@ class Pipeline:
                 actor=approval.actor,
                 reason=approval.reason or "said when answering",
             )
-        if answer in (Answer.DENIED, Answer.EXPIRED) and not approval.right_type:
+        follows = approval.right_type or approval.other
+        if answer in (Answer.DENIED, Answer.EXPIRED) and not follows:
             said = f"{approval.actor} said no" if answer is Answer.DENIED else "nobody answered in time"
             why = f": {approval.reason}" if approval.reason else ""
-            self._tell("escalated", incident, f"{said}{why}. {decision.says}")
+            self._telling.tell("escalated", incident, f"{said}{why}. {decision.says}", approval_id)
         return {
             "answer": answer.value,
             "incident_id": incident.id,
             "diagnosis_id": decision.diagnosis_id,
             "episode": str(decision.episode),
             "again": "yes" if approval.right_type and answer is Answer.DENIED else "",
+            "other": approval.other if answer is Answer.DENIED else "",
         }
 
     def unfollowed(self) -> list[str]:
@@ -357,6 +373,10 @@ class Pipeline:
             metrics.APPROVALS_WAITING.set(approve.count_waiting(session))
             metrics.PAUSED.set(bool(decisions.current(session)))
             return approve.unfollowed(session)
+
+    def remind(self) -> None:
+        """Tells again of questions that nobody has answered."""
+        self._telling.remind()
 
     def take_back(self) -> None:
         """Takes back rights that are still granted after their time."""
@@ -378,13 +398,8 @@ class Pipeline:
         with self._database.writing() as session:
             incident = incidents.get(session, incident_id)
             incidents.mark_handled(session, incident_id, incident.episode)
-        self._tell("escalated", incident, f"it could not be diagnosed: {why}")
-
-    def _tell(self, kind: str, incident: Incident, text: str, strategy: str = "") -> None:
-        """With `strategy`, also how far it is from running alone, unless the text says so."""
-        if strategy and (says := self._standing(strategy)) not in text:
-            text = f"{text} {strategy}: {says}."
-        self._notify.notify(Message(kind=kind, incident_id=incident.id, title=incident.title, text=text))
+        about = f"{incident_id}:{incident.episode}"
+        self._telling.tell("escalated", incident, f"it could not be diagnosed: {why}", about)
 
 
 def symptom_of(session: Session, incident_id: str) -> Symptom:
@@ -429,7 +444,7 @@ async def _decide(
 async def answered(durable: Durable, pipeline: Pipeline, approval_id: str) -> Next:
     """An approval that has its answer, to what follows from it."""
     read = await durable.step("read answer", pipeline.read_answer, approval_id)
-    if read["answer"] == Answer.APPROVED:
+    if read["answer"] == Answer.APPROVED or read.get("other"):
         return await _decide(durable, pipeline, read["diagnosis_id"], approval_id, approval_id)
     if read["again"]:
         return await heal(durable, pipeline, read["incident_id"], int(read["episode"]), approval_id)

@@ -216,6 +216,7 @@ class Runner:
                 if time.monotonic() - looked >= _TAKE_BACK_SECONDS:
                     looked = time.monotonic()
                     self._pipeline.take_back()
+                self._pipeline.remind()
                 for remediation_id in self._pipeline.undos():
                     self.undo(remediation_id)
                 if time.monotonic() - swept >= _BACKUPS_EVERY:

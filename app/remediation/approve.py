@@ -4,15 +4,17 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+import orjson
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, func, select
 
 from app.db.bulk import add_once
 from app.foundation.errors import Conflict, NotFound
-from app.foundation.ids import derived_id
+from app.foundation.ids import derived_id, new_id
 from app.foundation.record import Record
 from app.incidents.tables import IncidentRow
-from app.remediation.tables import ApprovalAnswerRow, ApprovalRow, ApprovalYesRow
+from app.people import store as people_
+from app.remediation.tables import ApprovalAnswerRow, ApprovalRow, ApprovalYesRow, SnoozeRow
 
 
 class Answer(StrEnum):
@@ -33,9 +35,11 @@ class Yes(Record):
 
 
 class Approval(Record):
-    """`answer` is None while it waits; `right_type` is what a person says the type really is.
+    """`answer` is None while it waits.
 
-    `people` different persons must say yes; `yeses` are those who have, oldest first. One no ends it.
+    people       so many different persons must say yes; `yeses` are those who have, oldest first. One no ends it.
+    not_by       who may not say yes: whoever made the change that it is about.
+    right_type   what a person who said no says the type really is; `other` the strategy that they want a plan of.
     """
 
     id: str
@@ -45,12 +49,15 @@ class Approval(Record):
     asked_at: datetime
     expires_at: datetime
     people: int = 1
+    not_by: tuple[str, ...] = ()
     yeses: tuple[Yes, ...] = ()
+    snoozed_until: datetime | None = None
     answer: Answer | None = None
     actor: str = ""
     answered_at: datetime | None = None
     reason: str = ""
     right_type: str = ""
+    other: str = ""
 
     @property
     def waits_for(self) -> str:
@@ -78,6 +85,9 @@ def ask(
     at: datetime,
     within: timedelta,
     people: int = 1,
+    *,
+    not_by: Sequence[str] = (),
+    remind_at: datetime | None = None,
 ) -> str:
     """Stores the question to so many people and returns its id; asking twice for one decision is once."""
     approval_id = derived_id("apr", decision_id)
@@ -91,8 +101,11 @@ def ask(
             asked_at=at,
             expires_at=at + within,
             people=people,
+            not_by=orjson.dumps(list(not_by)).decode(),
+            remind_at=remind_at,
         ),
     )
+    people_.changed(session, incident_id)
     return approval_id
 
 
@@ -106,6 +119,7 @@ def answer(
     plan_hash: str | None = None,
     reason: str = "",
     right_type: str = "",
+    other: str = "",
 ) -> Approval:
     """Records the one answer; where two people must say yes, the first yes leaves it waiting.
 
@@ -124,6 +138,7 @@ def answer(
         raise PlanChanged(f"the plan that waits is {row.plan_hash}, not {plan_hash}; read it again")
     if given in (Answer.APPROVED, Answer.DENIED) and at >= row.expires_at:
         raise AlreadyAnswered(f"this approval expired at {row.expires_at:%Y-%m-%d %H:%M:%S} UTC")
+    people_.changed(session, row.incident_id)
     if given is Answer.APPROVED:
         yeses = _say_yes(session, row, actor, at, reason)
         if len(yeses) < row.people:
@@ -139,6 +154,7 @@ def answer(
             at=at,
             reason=reason,
             right_type=right_type,
+            other=other,
         )
     )
     try:
@@ -146,6 +162,47 @@ def answer(
     except IntegrityError:
         raise AlreadyAnswered("somebody else answered in the same moment") from None
     return get(session, approval_id)
+
+
+def snooze(
+    session: Session, approval_id: str, until: datetime, *, actor: str, at: datetime, reason: str = ""
+) -> Approval:
+    """Nobody is reminded until then, and the question waits that much longer. Raises NotFound or AlreadyAnswered."""
+    approval = get(session, approval_id)
+    row = session.get_one(ApprovalRow, approval_id, with_for_update=True)
+    if approval.answer is not None or at >= row.expires_at:
+        raise AlreadyAnswered("there is nothing to put off: it has its answer, or its time has passed")
+    row.expires_at += until - max(at, row.snoozed_until or at)
+    row.snoozed_until = row.remind_at = until
+    session.add(row)
+    session.add(
+        SnoozeRow(
+            id=new_id("snz", at), approval_id=approval_id, actor=actor, at=at, until=until, reason=reason
+        )
+    )
+    people_.changed(session, row.incident_id)
+    session.flush()
+    return get(session, approval_id)
+
+
+def to_remind(session: Session, now: datetime, limit: int = 100) -> list[Approval]:
+    """Those of which people are to be reminded now."""
+    rows = session.exec(
+        select(ApprovalRow)
+        .where(col(ApprovalRow.waiting))
+        .where(col(ApprovalRow.remind_at) <= now)
+        .order_by(col(ApprovalRow.remind_at))
+        .limit(limit)
+    ).all()
+    yeses = _yeses(session, [row.id for row in rows])
+    return [_approval(row, None, yeses.get(row.id, ())) for row in rows]
+
+
+def remind_next(session: Session, approval_id: str, at: datetime | None) -> None:
+    """When people are to be reminded again; None: no more."""
+    row = session.get_one(ApprovalRow, approval_id)
+    row.remind_at = at
+    session.add(row)
 
 
 def _say_yes(session: Session, row: ApprovalRow, actor: str, at: datetime, reason: str) -> list[Yes]:
@@ -197,12 +254,15 @@ def _approval(row: ApprovalRow, given: ApprovalAnswerRow | None, yeses: Sequence
         asked_at=row.asked_at,
         expires_at=row.expires_at,
         people=row.people,
+        not_by=tuple(orjson.loads(row.not_by)),
         yeses=tuple(yeses),
+        snoozed_until=row.snoozed_until,
         answer=Answer(given.answer) if given else None,
         actor=given.actor if given else "",
         answered_at=given.at if given else None,
         reason=given.reason if given else "",
         right_type=given.right_type if given else "",
+        other=given.other if given else "",
     )
 
 

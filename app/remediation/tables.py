@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Column, Index, Text
+from sqlalchemy import Column, Index, Text, text
 from sqlmodel import Field, SQLModel
 
 from app.db.engine import UtcDateTime
@@ -12,6 +12,14 @@ class ApprovalRow(SQLModel, table=True):
     """A question to a person: may this very plan run? Waiting until it has an answer."""
 
     __tablename__ = "approval"
+    __table_args__ = (
+        Index(
+            "ix_approval_remind_at",
+            "remind_at",
+            sqlite_where=text("waiting"),
+            postgresql_where=text("waiting"),
+        ),
+    )
 
     id: str = Field(primary_key=True)
     incident_id: str = Field(index=True)
@@ -22,6 +30,11 @@ class ApprovalRow(SQLModel, table=True):
     # How many different persons must say yes.
     people: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     waiting: bool = Field(default=True, index=True)
+    # JSON list of who may not say yes: whoever made the change that it is about.
+    not_by: str = Field(default="[]", sa_column=Column(Text, nullable=False, server_default="[]"))
+    # When people are to be reminded next; None: never.
+    remind_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime, nullable=True))
+    snoozed_until: datetime | None = Field(default=None, sa_column=Column(UtcDateTime, nullable=True))
     # False until what follows from the answer has begun: what a crash left is found by it.
     followed: bool = Field(default=False, index=True)
 
@@ -38,6 +51,22 @@ class ApprovalAnswerRow(SQLModel, table=True):
     at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     reason: str
     right_type: str
+    # The strategy that a person wants to see a plan of instead.
+    other: str = Field(default="", sa_column_kwargs={"server_default": ""})
+
+
+class SnoozeRow(SQLModel, table=True):
+    """One person's wish to be asked again later."""
+
+    __tablename__ = "snooze"
+    __audited__ = True
+
+    id: str = Field(primary_key=True)
+    approval_id: str = Field(index=True)
+    actor: str
+    at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    until: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    reason: str
 
 
 class ApprovalYesRow(SQLModel, table=True):

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
@@ -18,6 +17,7 @@ from app.knowledge.runbook import Mistake, Runbook
 from app.knowledge.taxonomy import Taxonomy
 from app.learning.learn import Learn
 from app.people.person import Person, Scope
+from app.pipeline.desk import Desk
 from app.remediation.strategy import Strategies
 from app.systems.targets import Targets
 from app.web.security import Keyring, RateLimit
@@ -57,9 +57,7 @@ class Parts:
     programs: tuple[str, ...]
     runbooks: Callable[[], tuple[list[Runbook], list[Mistake]]]
     readiness: Callable[[], dict[str, str]]
-    answered: Callable[[str], None]
-    undo: Callable[[str], None]
-    backups_within: timedelta
+    desk: Desk
     keyring: Keyring
     rate_limit: RateLimit
     session_secret: str

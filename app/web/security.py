@@ -3,10 +3,13 @@
 import base64
 import hashlib
 import os
+import secrets
 import threading
 import time
 from datetime import datetime
+from pathlib import Path
 
+from pydantic import SecretStr
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
@@ -110,3 +113,14 @@ class RateLimit:
                 retry_after=(events - left) / self._rate,
             )
         self._buckets[key_id] = (left - events, now)
+
+
+def session_secret(given: SecretStr, data_dir: Path) -> str:
+    """Signs the pages' sessions; made once and kept for its owner alone."""
+    if given.get_secret_value():
+        return given.get_secret_value()
+    path = data_dir / "session.secret"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_hex(32))
+    return path.read_text().strip()

@@ -145,7 +145,7 @@ class TestCorrect:
     def test_it_is_learned(self, mendline: Mendline, filled: Filled, knowledge: Path, data: Path) -> None:
         done = mendline("correct", filled.incident, "quota_exceeded", "--reason", "the ledger throttles")
         assert (done.code, done.err) == (0, "")
-        assert re.fullmatch(r"learned case_\w+: quota_exceeded\n", done.out)
+        assert re.fullmatch(r"\S+ says that it is quota_exceeded; learned as case_\w+\n", done.out)
         again = json.loads(mendline("diagnose", "connection to the ledger timed out", "--json").out)
         assert again["type"] == "quota_exceeded"
         assert any(

@@ -26,10 +26,13 @@ from app.incidents.lifecycle import advance
 from app.intake.event import Report
 from app.intake.ingest import prepare
 from app.learning.learn import Learn
+from app.people.directory import DirectoryFile
 from app.people.notify import Notify
 from app.people.settings import PeopleSettings
+from app.pipeline.card import Cards
 from app.pipeline.pipeline import Next, Pipeline, answered, heal, repair
 from app.pipeline.situation import Situations
+from app.pipeline.tell import Telling
 from app.remediation import approve
 from app.remediation.approve import Answer
 from app.remediation.remediate import Acts
@@ -73,7 +76,9 @@ class Site:
         self._targets = Targets(self._register)
         strategies = {kind.id: kind(self._targets) for kind in STRATEGIES}
         self.brain, retriever = small.make(models)
-        self._notify = Notify(PeopleSettings())
+        self._notify = Notify(
+            PeopleSettings(), DirectoryFile(folder / "people.yaml"), self.database, self.clock
+        )
         self.gates = default_gates(
             FixedPolicy(PolicyFile(POLICY, self.taxonomy).read()), DecisionSettings(), NoFreeze()
         )
@@ -87,11 +92,10 @@ class Site:
             self._targets,
             Acts(self.database, self.clock, strategies, folder / "backups"),
             self.learn,
-            self._notify,
+            Telling(self.database, self.clock, self._notify, Cards(self.database, self._targets, strategies)),
             timedelta(hours=1),
             timedelta(days=30),
             Situations(self._targets, self.taxonomy, shadow_from),
-            lambda strategy: "",
         )
         self._durable = _Plain(self.clock)
 

@@ -22,10 +22,13 @@ from app.intake.event import Report, Target
 from app.intake.ingest import prepare
 from app.knowledge.shipped import knowledge_folder
 from app.knowledge.taxonomy import read_taxonomy
+from app.people.directory import DirectoryFile
 from app.people.notify import Notify
 from app.people.settings import PeopleSettings
+from app.pipeline.card import Cards
 from app.pipeline.pipeline import Next, Pipeline
 from app.pipeline.situation import Situations
+from app.pipeline.tell import Telling
 from app.remediation import approve
 from app.remediation.approve import Answer, Approval
 from app.remediation.outcome import Ended
@@ -70,7 +73,7 @@ class Governed:
             ESCALATE: EscalateToHuman(self.targets)
         }
         self.acts = Acts(database, self.clock, strategies, folder / "backups")
-        self._notify = Notify(PeopleSettings())
+        self._notify = Notify(PeopleSettings(), DirectoryFile(folder / "people.yaml"), database, self.clock)
         gates = default_gates(FixedPolicy(policy), settings, FreezeFile(self._freeze, TAXONOMY))
         unused: Any = None
         self.pipeline = Pipeline(
@@ -82,11 +85,10 @@ class Governed:
             self.targets,
             self.acts,
             unused,
-            self._notify,
+            Telling(database, self.clock, self._notify, Cards(database, self.targets, strategies)),
             timedelta(hours=1),
             timedelta(days=30),
             Situations(self.targets, TAXONOMY),
-            lambda strategy: "",
         )
         self._count = 0
 

@@ -32,8 +32,10 @@ from app.knowledge.runbook import SECTIONS, read_runbooks
 from app.knowledge.shipped import knowledge_folder
 from app.knowledge.taxonomy import read_taxonomy
 from app.learning.learn import Learn
+from app.people.directory import DirectoryFile
 from app.people.person import Role
 from app.people.settings import PeopleSettings
+from app.pipeline.desk import Desk
 from app.remediation import approve, store
 from app.remediation.strategies.escalate_to_human import EscalateToHuman
 from app.remediation.strategies.retry_with_exponential_backoff import RetryWithExponentialBackoff
@@ -97,6 +99,8 @@ class World:
         targets = Targets(folder / "targets.yaml", self.database)
         strategies = {one.id: one(targets) for one in (RetryWithExponentialBackoff, EscalateToHuman)}
         self.inbox = Inbox(self.group.commit)
+        self.directory = DirectoryFile(folder / "people.yaml")
+        learn = Learn(self.database, self.clock, taxonomy, lambda: self.retriever)
         self.parts = Parts(
             settings=WebSettings(),
             database=self.database,
@@ -106,7 +110,7 @@ class World:
             diagnose=self._diagnose,
             retriever=lambda: self.retriever,
             decision=DecisionSettings(),
-            learn=Learn(self.database, self.clock, taxonomy, lambda: self.retriever),
+            learn=learn,
             taxonomy=taxonomy,
             strategies=strategies,
             targets=targets,
@@ -115,9 +119,17 @@ class World:
                 self.shelf, taxonomy, {name: strategy.Params for name, strategy in strategies.items()}
             ),
             readiness=lambda: self.ready,
-            answered=self.answered.append,
-            undo=self.undoing.append,
-            backups_within=timedelta(days=30),
+            desk=Desk(
+                self.database,
+                self.clock,
+                taxonomy,
+                strategies,
+                self.directory,
+                learn,
+                timedelta(days=30),
+                answered=self.answered.append,
+                undoing=self.undoing.append,
+            ),
             keyring=Keyring(self.database),
             rate_limit=RateLimit(0),
             session_secret="a secret of the tests",

@@ -48,6 +48,7 @@ class Policy:
         strictest = max((rule.then for rule in rules), key=_STRICTNESS.index)
         says = self._cited([rule for rule in rules if rule.then is strictest])
         people = max(rule.people for rule in rules)
+        author = any(rule.not_by for rule in rules)
         if strictest is Allows.ASK and situation.approved_by:
             says += f", and {situation.approved_by} approved it"
             if max(1, situation.approvers) >= people:
@@ -57,9 +58,10 @@ class Policy:
             Allows.ASK: self.Reason.ASKS,
             Allows.BLOCK: self.Reason.BLOCKS,
         }[strictest]
-        if strictest is Allows.ASK and people > 1:
-            says += "; two different persons must approve"
-            return self._verdict(Allows.ASK, self.Reason.ASKS, says, people)
+        if strictest is Allows.ASK:
+            says += "; two different persons must approve" if people > 1 else ""
+            says += "; not whoever made the change" if author else ""
+            return self._verdict(Allows.ASK, self.Reason.ASKS, says, people, author)
         return self._verdict(strictest, reason, says)
 
     def _cited(self, rules: list[Rule]) -> str:
@@ -67,5 +69,14 @@ class Policy:
         others = f" (so do {', '.join(repr(rule.name) for rule in rest)})" if rest else ""
         return f"the policy's rule {first.name!r} says {first.then}{others}: {first.because}"
 
-    def _verdict(self, allows: Allows, reason: Reason, says: str, people: int = 1) -> Verdict:
-        return Verdict(gate=self.id, allows=allows, reason=reason.value, says=says, people=people)
+    def _verdict(
+        self, allows: Allows, reason: Reason, says: str, people: int = 1, author: bool = False
+    ) -> Verdict:
+        return Verdict(
+            gate=self.id,
+            allows=allows,
+            reason=reason.value,
+            says=says,
+            people=people,
+            not_by_author=author,
+        )

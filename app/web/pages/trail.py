@@ -22,7 +22,6 @@ from app.remediation.parts import turns
 from app.remediation.record import standing
 from app.remediation.store import Entry, Kind, Remediation
 from app.remediation.undo import Undo
-from app.web.api.remediations import take_back
 from app.web.deps import Parts, PartsDep
 from app.web.pages.act import act
 from app.web.pages.approvals import answered
@@ -230,7 +229,7 @@ def undo(
     visitor.person.need(Scope.APPROVE)
 
     def does() -> str:
-        take_back(parts, visitor.person, remediation_id, posted.text("reason"))
+        parts.desk.take_back(visitor.person, remediation_id, posted.text("reason"))
         return "It is being undone. What somebody changed meanwhile is left alone, and told of here."
 
     return act(request, f"/incidents/{incident_id}", does)
@@ -272,9 +271,8 @@ def correct(
         # Learning needs the models, and would wait for them as long as they take.
         if waits := _not_ready(parts):
             raise Unavailable(f"cannot learn yet: {waits}")
-        case = parts.learn.correct(
-            incident_id, posted.text("type", 200), actor=visitor.person.name, reason=posted.text("reason")
-        )
-        return f"Learned as {case.type}. The next event like it is diagnosed with this as evidence."
+        right = posted.text("type", 200)
+        parts.desk.correct(visitor.person, incident_id, right, posted.text("reason"))
+        return f"Learned as {right}. The next event like it is diagnosed with this as evidence."
 
     return act(request, f"/incidents/{incident_id}", does)

@@ -1,7 +1,7 @@
 """Pages: incidents are filtered and searched; assumptions of what repairs save.
 
 Revision ID: 20261121_pages
-Revises: 20261121_playbooks
+Revises: 20261121_people
 Create Date: 2026-11-21 20:40:00
 """
 
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261121_pages"
-down_revision = "20261121_playbooks"
+down_revision = "20261121_people"
 branch_labels = None
 depends_on = None
 

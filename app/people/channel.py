@@ -1,0 +1,40 @@
+"""The port of channels: one way of reaching people."""
+
+from typing import Protocol
+
+from app.foundation.errors import MendlineError
+from app.people.message import Card, Message
+
+
+class NotDelivered(MendlineError):
+    """The far side did not take it. With `again`, a later try may help, not before `after` seconds.
+
+    `says` goes to logs and pages: it never holds an address or a token.
+    """
+
+    code = "not_delivered"
+
+    def __init__(self, says: str, *, again: bool, after: float = 0) -> None:
+        super().__init__(says)
+        self.again, self.after = again, after
+
+
+class Channel(Protocol):
+    """One registered channel. Calls come one at a time, in order, from a thread that may wait."""
+
+    def deliver(self, message: Message, card: Card | None, reference: str) -> str:
+        """Tells it, and returns what the far side calls the incident's thread, ticket or alert; empty: nothing.
+
+        `reference` is what an earlier call returned for this incident, empty at first. Delivering the same
+        message again (a crash came between) should show it once where the far side lets that be. `card` is
+        None when the incident is gone. Raises NotDelivered.
+        """
+        ...
+
+    def refresh(self, card: Card, reference: str) -> None:
+        """Brings what stands there up to date with the card; often there is nothing to do. Raises NotDelivered."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of connections."""
+        ...

@@ -1,0 +1,75 @@
+"""What people are told: a message says what just happened, a card how an incident stands now."""
+
+from datetime import datetime
+
+from app.foundation.record import Record
+
+
+class Message(Record):
+    """`kind` is escalated, waiting, reminder, verified, undone, stopped or answered; `text` is what a person reads.
+
+    about    what makes it this message (an approval's, a decision's or a remediation's id): of one kind about
+             one thing there is one message, however often it is told.
+    owners   whose matter it is: the target's owner, then the cited runbook's.
+    """
+
+    kind: str
+    incident_id: str
+    title: str
+    text: str
+    about: str
+    url: str = ""
+    owners: tuple[str, ...] = ()
+
+
+class Fix(Record):
+    """A plan in words. `undo` is None when nothing can be taken back."""
+
+    strategy: str
+    summary: str
+    steps: tuple[str, ...]
+    risk: str
+    undo: str | None
+
+
+class Question(Record):
+    """A plan that waits for a person. `others` are the strategies that could be asked about instead."""
+
+    approval_id: str
+    plan_hash: str
+    fix: Fix
+    says: str
+    waits_for: str
+    expires_at: datetime
+    others: tuple[str, ...] = ()
+
+
+class Card(Record):
+    """How one incident stands: what each channel that keeps one thing per incident shows of it.
+
+    confidence   0 to 1, calibrated; None before any diagnosis.
+    evidence     at most three lines, what counted most first.
+    question     what waits for an answer now; None when nothing does.
+    said         the last answer in words: by whom, when, why; empty when there is none.
+    ended        how the last repair ended, in words; empty when none has.
+    undoable     the remediation that a person may have undone now; empty when there is none.
+    """
+
+    incident_id: str
+    title: str
+    where: str
+    environment: str
+    severity: str
+    state: str
+    since: datetime
+    last: datetime
+    events: int
+    url: str = ""
+    type: str = ""
+    confidence: float | None = None
+    evidence: tuple[str, ...] = ()
+    question: Question | None = None
+    said: str = ""
+    ended: str = ""
+    undoable: str = ""
+    owners: tuple[str, ...] = ()

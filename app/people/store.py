@@ -1,0 +1,144 @@
+"""Queries on what people are to be told. Each takes a session and commits nothing."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from app.db.bulk import add_once
+from app.foundation.ids import derived_id
+from app.foundation.record import Record
+from app.people.message import Message
+from app.people.tables import DeliveryRow, ThreadRow
+
+
+class Delivery(Record):
+    """One message to one channel. `ended_at` None: under way; `says`: why it is not there, empty when it is."""
+
+    id: str
+    channel: str
+    message: Message
+    at: datetime
+    next_at: datetime
+    attempts: int
+    ended_at: datetime | None
+    says: str
+
+
+def queue(session: Session, message: Message, channels: Iterable[str], at: datetime) -> None:
+    """Notes that each channel is to be told; of one kind about one thing each is told once."""
+    for channel in dict.fromkeys(channels):
+        add_once(
+            session,
+            DeliveryRow(
+                id=derived_id("dlv", message.kind, message.about, channel),
+                channel=channel,
+                incident_id=message.incident_id,
+                body=message.model_dump_json(),
+                at=at,
+                next_at=at,
+            ),
+        )
+
+
+def under_way(session: Session) -> set[str]:
+    """The channels for which something waits."""
+    told = session.exec(select(DeliveryRow.channel).where(col(DeliveryRow.ended_at).is_(None)).distinct())
+    changed = session.exec(select(ThreadRow.channel).where(col(ThreadRow.stale)).distinct())
+    return {*told.all(), *changed.all()}
+
+
+def due(session: Session, channel: str, now: datetime, limit: int = 100) -> list[Delivery]:
+    """What may be tried now, oldest first; a message waits behind the older ones of its incident."""
+    rows = session.exec(
+        select(DeliveryRow)
+        .where(col(DeliveryRow.ended_at).is_(None))
+        .where(DeliveryRow.channel == channel)
+        .order_by(col(DeliveryRow.at), col(DeliveryRow.id))
+        .limit(limit)
+    ).all()
+    before: set[str] = set()
+    found = []
+    for row in rows:
+        if row.next_at <= now and row.incident_id not in before:
+            found.append(_delivery(row))
+        before.add(row.incident_id)
+    return found
+
+
+def tried(session: Session, delivery_id: str, *, says: str, next_at: datetime | None, at: datetime) -> None:
+    """Notes a try: `says` is why it failed, empty when it did not; `next_at` None: there is no other."""
+    row = session.get_one(DeliveryRow, delivery_id)
+    row.attempts += 1
+    row.says = says
+    if next_at is None:
+        row.ended_at = at
+    else:
+        row.next_at = next_at
+    session.add(row)
+
+
+def deliveries(session: Session, incident_id: str = "", limit: int = 100) -> list[Delivery]:
+    """Of one incident all, in time order; else those that are late or were given up, newest first."""
+    query = select(DeliveryRow)
+    if incident_id:
+        query = query.where(DeliveryRow.incident_id == incident_id).order_by(col(DeliveryRow.at))
+    else:
+        query = query.where(DeliveryRow.says != "").order_by(col(DeliveryRow.at).desc())
+    return [_delivery(row) for row in session.exec(query.limit(limit)).all()]
+
+
+def _delivery(row: DeliveryRow) -> Delivery:
+    return Delivery(
+        id=row.id,
+        channel=row.channel,
+        message=Message.model_validate_json(row.body),
+        at=row.at,
+        next_at=row.next_at,
+        attempts=row.attempts,
+        ended_at=row.ended_at,
+        says=row.says,
+    )
+
+
+def reference(session: Session, incident_id: str, channel: str) -> str:
+    """What the channel calls its thread, ticket or alert of the incident; empty: it has none."""
+    row = session.get(ThreadRow, (incident_id, channel))
+    return row.reference if row else ""
+
+
+def keep_reference(session: Session, incident_id: str, channel: str, reference: str) -> None:
+    """Notes what the channel calls it."""
+    session.merge(ThreadRow(incident_id=incident_id, channel=channel, reference=reference))
+
+
+def of_reference(session: Session, channel: str, reference: str) -> str:
+    """The incident of a thread; empty when there is none."""
+    query = select(ThreadRow.incident_id).where(
+        ThreadRow.channel == channel, ThreadRow.reference == reference
+    )
+    return session.exec(query).first() or ""
+
+
+def changed(session: Session, incident_id: str) -> None:
+    """Notes that what stands of the incident in channels is out of date."""
+    session.execute(update(ThreadRow).where(col(ThreadRow.incident_id) == incident_id).values(stale=True))
+
+
+def take_stale(session: Session, channel: str, limit: int = 100) -> list[tuple[str, str]]:
+    """Incidents and references that are to be refreshed now; a later change makes them stale again."""
+    rows = session.exec(
+        select(ThreadRow).where(col(ThreadRow.stale)).where(ThreadRow.channel == channel).limit(limit)
+    ).all()
+    for row in rows:
+        row.stale = False
+        session.add(row)
+    return [(row.incident_id, row.reference) for row in rows]
+
+
+def make_stale(session: Session, incident_id: str, channel: str) -> None:
+    """Puts back what could not be refreshed."""
+    row = session.get_one(ThreadRow, (incident_id, channel))
+    row.stale = True
+    session.add(row)
