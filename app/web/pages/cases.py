@@ -133,10 +133,9 @@ def correct(
 
     def does() -> str:
         parts.retriever()  # learning needs the models, and would wait for them as long as they take
-        case = parts.learn.correct(
-            incident_id, posted.text("type", 200), actor=visitor.person.name, reason=posted.text("reason")
-        )
+        right = posted.text("type", 200)
+        parts.desk.correct(visitor.person, incident_id, right, posted.text("reason"))
         questions.forget()
-        return f"Learned as {case.type}. The next event like it is diagnosed with this as evidence."
+        return f"Learned as {right}. The next event like it is diagnosed with this as evidence."
 
     return act(request, "/knowledge/corrections", does)
