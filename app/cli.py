@@ -29,6 +29,7 @@ _COMMANDS = {
     "targets": ("target",),
     "policy": ("policy",),
     "shadow": ("mode", "shadow"),
+    "savings": ("savings",),
     "audit": ("audit",),
     "demo": ("demo",),
     "new": ("new",),

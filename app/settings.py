@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
@@ -43,6 +44,14 @@ class PluginSettings(Record):
     allow: tuple[str, ...] = ()
 
 
+class Setting(Record):
+    """One variable, as it may be shown; `changed`: it is not the default."""
+
+    name: str
+    value: str
+    changed: bool
+
+
 class Settings(Record):
     """All of it. `data_dir` holds everything that this installation writes."""
 
@@ -72,6 +81,29 @@ def names() -> dict[str, str]:
         else:
             found[f"{PREFIX}{room}".upper()] = str(field.default)
     return found
+
+
+def in_force(settings: Settings) -> list[Setting]:
+    """Every setting as it counts now. Of a secret only that it is set; of an address only its host."""
+    defaults = names()
+    found: list[Setting] = []
+    for room, value in settings:
+        fields = value if isinstance(value, BaseModel) else [("", value)]
+        for name, given in fields:
+            variable = f"{PREFIX}{room}__{name}".upper() if name else f"{PREFIX}{room}".upper()
+            default = getattr(Settings.model_fields[room].default, name) if name else Path(defaults[variable])
+            found.append(Setting(name=variable, value=_told(given), changed=given != default))
+    return found
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return "set" if value.get_secret_value() else ""
+    if isinstance(value, tuple):
+        return ", ".join(_told(one) for one in value)
+    parts = urlsplit(text := "" if value is None else str(value))
+    # The rest of an address may be a token: webhooks have them in their path.
+    return f"{parts.scheme}://{parts.hostname or ''}/…" if "://" in text else text
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:

@@ -6,7 +6,9 @@ import app.db.audit
 import app.decision.tables
 import app.diagnosis.tables
 import app.incidents.tables
+import app.incidents.words
 import app.knowledge.tables
+import app.learning.tables
 import app.people.tables
 import app.remediation.tables
 import app.systems.tables

@@ -64,7 +64,7 @@ from app.remediation.record import standing
 from app.remediation.remediate import Acts
 from app.remediation.strategies import STRATEGIES
 from app.remediation.strategy import Strategies
-from app.settings import Settings
+from app.settings import Settings, in_force
 from app.systems.checkout import Histories
 from app.systems.targets import Targets
 from app.web.deps import Parts
@@ -404,6 +404,7 @@ class Service:
             keyring=Keyring(database),
             rate_limit=RateLimit(settings.web.events_per_second),
             session_secret=session_secret(settings.web.session_secret, settings.data_dir),
+            settings_in_force=in_force(settings),
         )
 
     def take_name(self) -> None:

@@ -7,6 +7,7 @@ incidents  watch it: incidents, explain, approvals, approve, deny, undo, correct
 operate    steer it: pause, resume, strategy
 targets    say what may be acted on: target
 policy     its rules: policy lint, policy explain, policy replay
+savings    what it is worth: savings
 shadow     try it out: mode, shadow
 audit      trust it: audit verify, audit export
 new        begin a part of your own: new strategy, new gate

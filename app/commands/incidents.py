@@ -35,7 +35,7 @@ def install(app: typer.Typer) -> None:
 
 def list_(
     state: Annotated[State | None, typer.Option(help="Only those in this state.")] = None,
-    search: Annotated[str, typer.Option(help="Only those whose title or target has this.")] = "",
+    search: Annotated[str, typer.Option(help="Only those that say these words.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=200)] = 25,
     as_json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -43,7 +43,7 @@ def list_(
     from app.wiring import open_store
 
     with open_store(read_settings()).database.reading() as session:
-        found, _ = store.page(session, limit=limit, state=state, search=search)
+        found, _ = store.page(session, store.Only(state=state, search=search), limit=limit)
         types = diagnoses.latest(session, [incident.id for incident in found])
         _tell_paused(session)
     if as_json_:

@@ -63,8 +63,9 @@ def serve(
     service.take_name()
     console.print(f"Mendline {__version__} serves on [bold]{address}[/] (Ctrl-C stops it)")
     sys.stdout.flush()
+    app = create_app(service)
     config = uvicorn.Config(
-        create_app(service),
+        app,
         loop="uvloop",
         http="httptools",
         log_config=None,
@@ -75,8 +76,10 @@ def serve(
     )
     # uvicorn stops in order and then raises the signal again; by then it did what it was for.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    server = uvicorn.Server(config)
+    app.state.live.stopping = lambda: server.should_exit
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])
+        server.run(sockets=[listener])
 
 
 def worker(

@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 
+from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from app.db.bulk import add_once
 from app.diagnosis.diagnosis import Diagnosis
 from app.diagnosis.tables import CitationRow, DiagnosisRow
 from app.foundation.errors import NotFound
+from app.incidents.tables import IncidentRow
 
 
 def add(session: Session, diagnosis: Diagnosis) -> None:
-    """Stores a diagnosis; the same id again is the same diagnosis (a step that ran twice)."""
+    """Stores a diagnosis, whose type the incident then has; the same id again is the same (a step that ran twice)."""
     add_once(
         session,
         DiagnosisRow(
@@ -36,6 +38,13 @@ def add(session: Session, diagnosis: Diagnosis) -> None:
                 at=diagnosis.at,
             ),
         )
+    newest = select(DiagnosisRow.type).where(DiagnosisRow.incident_id == diagnosis.incident_id)
+    session.execute(
+        update(IncidentRow)
+        .where(col(IncidentRow.id) == diagnosis.incident_id)
+        .values(type=newest.order_by(col(DiagnosisRow.at).desc()).limit(1).scalar_subquery())
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _cited(diagnosis: Diagnosis) -> dict[str, tuple[str, str]]:
@@ -67,6 +76,8 @@ def of_incident(session: Session, incident_id: str) -> list[Diagnosis]:
 
 def latest(session: Session, incident_ids: Sequence[str]) -> dict[str, tuple[str, float]]:
     """(type, confidence) of the newest diagnosis of each incident that has one."""
+    if not incident_ids:
+        return {}
     rows = session.exec(
         select(DiagnosisRow.incident_id, DiagnosisRow.type, DiagnosisRow.confidence)
         .where(col(DiagnosisRow.incident_id).in_(incident_ids))

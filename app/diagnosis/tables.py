@@ -12,7 +12,10 @@ class DiagnosisRow(SQLModel, table=True):
     """Append-only; `body` is the whole diagnosis as JSON."""
 
     __tablename__ = "diagnosis"
-    __table_args__ = (Index("ix_diagnosis_incident_id_at", "incident_id", "at"),)
+    __table_args__ = (
+        Index("ix_diagnosis_incident_id_at", "incident_id", "at"),
+        Index("ix_diagnosis_at", "at"),
+    )
 
     id: str = Field(primary_key=True)
     incident_id: str

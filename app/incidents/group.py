@@ -17,6 +17,7 @@ from app.foundation import metrics
 from app.foundation.clock import Clock
 from app.foundation.ids import derived_id, new_id
 from app.foundation.logging import log
+from app.incidents import words
 from app.incidents.groupers import GROUPERS
 from app.incidents.incident import OPEN, State
 from app.incidents.lifecycle import advance
@@ -242,7 +243,9 @@ class _Batch:
         return found[-1] if found else None
 
     def _write_pending(self) -> None:
-        insert_rows(self._connection, _incidents, [row for row, _ in self._pending.values()])
+        opened = [row for row, _ in self._pending.values()]
+        insert_rows(self._connection, _incidents, opened)
+        words.note(self._connection, opened)
         insert_rows(self._connection, _transitions, [first for _, first in self._pending.values()])
         self._pending.clear()
 
@@ -278,6 +281,10 @@ class _Batch:
             "severity": report.severity.value,
             "target_key": report.target.key,
             "target": report.target.model_dump_json(),
+            "type": "",
+            "system": report.target.system,
+            "owner": report.target.owner,
+            "environment": report.target.environment,
             "source": event.source,
             "job_id": report.job_id,
             "run_id": report.run_id,

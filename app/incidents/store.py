@@ -3,16 +3,23 @@
 import zlib
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import orjson
-from sqlalchemy import literal, tuple_
-from sqlmodel import Session, col, func, or_, select
+from sqlalchemy import cast, literal, tuple_
+from sqlalchemy import select as columns
+from sqlmodel import Session, col, func, select
 
 from app.db.engine import UtcDateTime
 from app.foundation.errors import Invalid, NotFound
+from app.foundation.record import Record
+from app.incidents import words
 from app.incidents.incident import Incident, Reason, State, Transition
 from app.incidents.tables import EventLogRow, EventRow, IncidentRow, TransitionRow
 from app.intake.event import Event, Report, Severity, Target
+
+_MOST_MATCHES = 2_500  # that one page of a search with filters looks at
+_MOST_PLACES, _MOST_NAMES = 20_000, 200
 
 
 def incident_of(row: IncidentRow) -> Incident:
@@ -45,24 +52,43 @@ def get(session: Session, incident_id: str) -> Incident:
     return incident_of(row)
 
 
+class Only(Record):
+    """Which incidents a list shows; what is empty or None leaves nothing out.
+
+    `since`: last seen then or later. `search`: words that must be said, see `words`.
+    """
+
+    state: State | None = None
+    type: str = ""
+    system: str = ""
+    owner: str = ""
+    environment: str = ""
+    severity: Severity | None = None
+    since: datetime | None = None
+    search: str = ""
+
+
+EVERY = Only()
+_BY = ("type", "system", "owner", "environment", "severity")
+
+
 def page(
-    session: Session, *, limit: int = 25, after: str = "", state: State | None = None, search: str = ""
+    session: Session,
+    only: Only = EVERY,
+    *,
+    limit: int = 25,
+    after: str = "",
+    looks: int = _MOST_MATCHES,
 ) -> tuple[list[Incident], str]:
-    """Incidents, newest first, and the cursor of the next page ("" on the last).
+    """Incidents and the cursor of the next page ("" on the last): last seen first, in a search opened last first.
 
     Keyset paging: the cost does not grow with the page's depth. `after` is a cursor that an
-    earlier call gave; raises Invalid when it is not.
+    earlier call gave; raises Invalid when it is not. A search beside filters looks at so many matches a page:
+    when they are mostly filtered out, the page is not full, and the cursor looks on from there.
     """
-    query = select(IncidentRow)
-    if state is not None:
-        query = query.where(IncidentRow.state == state.value)
-    if search:
-        query = query.where(
-            or_(
-                col(IncidentRow.title).icontains(search, autoescape=True),
-                col(IncidentRow.target_key).icontains(search, autoescape=True),
-            )
-        )
+    if only.search:
+        return _searched(session, only, limit, after, looks)
+    query = _filtered(select(IncidentRow.id, IncidentRow.last_seen), only)
     if after:
         seen, incident_id = _read_cursor(after)
         # A row value, not an OR: only this is answered by a seek in the index.
@@ -72,8 +98,70 @@ def page(
     query = query.order_by(col(IncidentRow.last_seen).desc(), col(IncidentRow.id).desc()).limit(limit + 1)
     rows = session.exec(query).all()
     more = rows[limit - 1] if len(rows) > limit else None
-    cursor = f"{more.last_seen.isoformat()}~{more.id}" if more else ""
-    return [incident_of(row) for row in rows[:limit]], cursor
+    found = _of([id_ for id_, _ in rows[:limit]], session)
+    return found, f"{more[1].isoformat()}~{more[0]}" if more else ""
+
+
+def _filtered(query: Any, only: Only, *, free: bool = True) -> Any:
+    """The query with these filters; without `free` not by the indexes that the state or the time has."""
+    named = [(name, value) for name in _BY if (value := getattr(only, name))]
+    for name, value in named:
+        query = query.where(getattr(IncidentRow, name) == value)
+    if only.state is not None:
+        # With other filters beside it not as it is: SQLite would look up each row that the state's own index names.
+        column = col(IncidentRow.state)
+        query = query.where((column if free and not named else column.concat("")) == only.state.value)
+    if only.since is not None:
+        seen = col(IncidentRow.last_seen) if free else cast(IncidentRow.last_seen, UtcDateTime)
+        query = query.where(seen >= only.since)
+    return query
+
+
+def _of(ids: Sequence[str], session: Session) -> list[Incident]:
+    """The incidents in the order of their ids."""
+    rows = session.exec(select(IncidentRow).where(col(IncidentRow.id).in_(ids))).all() if ids else ()
+    known = {row.id: row for row in rows}
+    return [incident_of(known[id_]) for id_ in ids]
+
+
+def _searched(session: Session, only: Only, limit: int, after: str, looks: int) -> tuple[list[Incident], str]:
+    filters = only.model_copy(update={"search": ""})
+    most = limit + 1 if filters == EVERY else looks
+    said = words.newest(session, only.search, after, most)
+    if said is None:
+        return [], ""
+    query = select(said.c.place, said.c.incident_id)
+    if filters != EVERY:
+        query = _filtered(
+            query.join(IncidentRow, col(IncidentRow.id) == said.c.incident_id), filters, free=False
+        )
+    rows = session.exec(query.order_by(said.c.place.desc()).limit(limit + 1)).all()
+    found = _of([id_ for _, id_ in rows[:limit]], session)
+    if len(rows) > limit:
+        return found, str(rows[limit - 1][0])
+    looked, last = session.execute(columns(func.count(), func.min(said.c.place))).one()
+    return found, str(last) if looked == most else ""
+
+
+class Places(Record):
+    """What the newest incidents' targets are called, to choose a filter from."""
+
+    systems: tuple[str, ...]
+    owners: tuple[str, ...]
+    environments: tuple[str, ...]
+
+
+def places(session: Session) -> Places:
+    """Of the newest 20,000 incidents, at most 200 names of each kind."""
+    named = (IncidentRow.system, IncidentRow.owner, IncidentRow.environment)
+    newest = select(*named).order_by(col(IncidentRow.last_seen).desc()).limit(_MOST_PLACES).subquery()
+    rows = session.execute(select(*newest.c).distinct()).all()
+    return Places(
+        **{
+            name: tuple(sorted({row[at] for row in rows if row[at]})[:_MOST_NAMES])
+            for at, name in enumerate(Places.model_fields)
+        }
+    )
 
 
 def _read_cursor(cursor: str) -> tuple[datetime, str]:

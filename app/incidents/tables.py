@@ -32,11 +32,18 @@ class EventLogRow(SQLModel, table=True):
 
 
 class IncidentRow(SQLModel, table=True):
-    """The one row that changes. `open_key` is the group key while open: one open incident a group."""
+    """The one row that changes. `open_key` is the group key while open: one open incident a group.
+
+    `type` is that of its newest diagnosis; `system`, `owner` and `environment` are the target's, to filter by.
+    """
 
     __tablename__ = "incident"
     __table_args__ = (
-        Index("ix_incident_last_seen_id", "last_seen", "id"),
+        # The list's question with any filter is answered from this index alone, in its order.
+        Index(
+            "ix_incident_list",
+            *("last_seen", "id", "state", "type", "severity", "system", "owner", "environment"),
+        ),
         Index("ix_incident_state_last_seen_id", "state", "last_seen", "id"),
         # Without `last_seen`: each index that holds it is written at every event.
         Index("ix_incident_group_key", "group_key"),
@@ -63,6 +70,10 @@ class IncidentRow(SQLModel, table=True):
     severity: str
     target_key: str
     target: str = Field(sa_column=Column(Text, nullable=False))
+    type: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    system: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    owner: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    environment: str = Field(default="", sa_column_kwargs={"server_default": ""})
     source: str
     job_id: str
     run_id: str

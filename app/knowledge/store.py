@@ -37,6 +37,21 @@ def newer(session: Session, than: int, most: int) -> list[tuple[int, Case]]:
     return [(row.number, _case(row)) for row in rows]
 
 
+def newest(
+    session: Session, *, below: int = 0, most: int = 25, type_: str = "", origin: str = ""
+) -> list[tuple[int, Case]]:
+    """The cases in force with the largest numbers, of one type and origin where given; keyset by `below`."""
+    query = select(CaseRow).where(col(CaseRow.retired).is_(False))
+    if below:
+        query = query.where(CaseRow.number < below)
+    if type_:
+        query = query.where(CaseRow.type == type_)
+    if origin:
+        query = query.where(CaseRow.origin == origin)
+    rows = session.exec(query.order_by(col(CaseRow.number).desc()).limit(most)).all()
+    return [(row.number, _case(row)) for row in rows]
+
+
 def by_number(session: Session, numbers: Sequence[int]) -> dict[int, Case]:
     """Those of the cases that are in force."""
     # In the driver's own words: every search waits for this, and building the statement would take longer.

@@ -57,14 +57,10 @@ def unexplained(session: Session, ask_at: float, most: int = _MOST) -> list[Diag
 def gaps(diagnoses: Sequence[Diagnosis], retriever: Retriever, least: int = _LEAST) -> list[Gap]:
     """The clusters of at least `least` incidents, the largest first."""
     told = [one for one in diagnoses if one.excerpt.strip()]
-    if len(told) < max(2, least):
+    if len(told) < max(1, least):
         return []
-    from sklearn.cluster import AgglomerativeClustering
-
     vectors = np.vstack([retriever.embed(one.excerpt) for one in told])
-    clusters = AgglomerativeClustering(
-        n_clusters=None, distance_threshold=_APART, metric="cosine", linkage="average"
-    ).fit_predict(vectors)
+    clusters = _clusters(vectors) if len(told) > 1 else [0]
     members: dict[int, list[int]] = {}
     for place, cluster in enumerate(clusters):
         members.setdefault(int(cluster), []).append(place)
@@ -74,6 +70,15 @@ def gaps(diagnoses: Sequence[Diagnosis], retriever: Retriever, least: int = _LEA
         _gap(name, [told[place] for place in places], vectors[places])
         for name, places in zip(names, groups, strict=True)
     ]
+
+
+def _clusters(vectors: Matrix) -> Sequence[int]:
+    from sklearn.cluster import AgglomerativeClustering
+
+    found: Sequence[int] = AgglomerativeClustering(
+        n_clusters=None, distance_threshold=_APART, metric="cosine", linkage="average"
+    ).fit_predict(vectors)
+    return found
 
 
 def _gap(name: str, members: list[Diagnosis], vectors: Matrix) -> Gap:

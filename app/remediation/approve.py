@@ -219,6 +219,8 @@ def _say_yes(session: Session, row: ApprovalRow, actor: str, at: datetime, reaso
 
 
 def _yeses(session: Session, approval_ids: Sequence[str]) -> dict[str, list[Yes]]:
+    if not approval_ids:
+        return {}
     rows = session.exec(
         select(ApprovalYesRow)
         .where(col(ApprovalYesRow.approval_id).in_(approval_ids))

@@ -6,7 +6,8 @@ from sqlmodel import Session
 
 from app.decision import store as decisions
 from app.decision.guarantee import Guarantee, guarantee, upper_bound
-from app.decision.mode import told
+from app.decision.mode import Mode, told
+from app.decision.plan import Risk
 from app.decision.settings import DecisionSettings
 from app.diagnosis.choose import TrackRecord, posterior
 from app.foundation.record import Record
@@ -15,13 +16,15 @@ from app.knowledge.taxonomy import StrategyEntry, Taxonomy
 from app.remediation.shadow import judged
 from app.remediation.store import records
 
+_ORDER = tuple(Risk)
+
 
 class StrategyRecord(Record):
     """`low` and `high` bound the success rate with 95 % confidence; None without any trial.
 
     `success` is the posterior mean that strategy choice uses. `registered` says whether it can
     run here. `guarantee` is what the outcomes and the scored shadow decisions prove about its acting
-    alone; `mode` says where it is live and where in shadow.
+    alone; `mode` says where it is live and where in shadow; `asks` whether its risk always asks.
     """
 
     strategy: str
@@ -36,7 +39,20 @@ class StrategyRecord(Record):
     low: float | None
     high: float | None
     mode: str
+    asks: bool
     guarantee: Guarantee
+
+    @property
+    def keeps(self) -> tuple[str, ...]:
+        """What keeps it from running alone, a sentence each; empty when nothing does, and for telling a person."""
+        if not self.registered:
+            return ("it is not registered here",)
+        if self.risk == Risk.NONE:
+            return ()
+        found = [self.mode if Mode.SHADOW in self.mode else ""]
+        found.append(f"plans of {self.risk} risk always ask" if self.asks else "")
+        found.append("" if self.guarantee.holds else self.guarantee.says)
+        return tuple(filter(None, found))
 
 
 def interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -79,6 +95,8 @@ def strategy_records(
                 success=round(posterior(taxonomy, entry.prior, record), 4),
                 low=None if low is None else round(low, 4),
                 high=None if high is None else round(high, 4),
+                asks=entry.risk in _ORDER
+                and _ORDER.index(Risk(entry.risk)) >= _ORDER.index(settings.ask_from_risk),
                 mode=told(modes, name, entry.risk, settings.shadow_from_risk),
                 guarantee=guarantee(
                     seen.get(name, []), settings.act_at, settings.promise, settings.promise_level

@@ -1,9 +1,9 @@
 """What endpoints ask for: the parts of the service, and who asks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
@@ -24,6 +24,17 @@ from app.systems.checkout import History
 from app.systems.targets import Targets
 from app.web.security import Keyring, RateLimit
 from app.web.settings import WebSettings
+
+
+class ShownSetting(Protocol):
+    """A setting as it may be shown: never a secret."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> str: ...
+    @property
+    def changed(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,7 @@ class Parts:
     keyring: Keyring
     rate_limit: RateLimit
     session_secret: str
+    settings_in_force: Sequence[ShownSetting] = ()
 
 
 def parts_of(request: Request) -> Parts:

@@ -10,7 +10,7 @@ _GROUP = 2_000
 
 def make_incidents(folder: Path, count: int, first: int, handled: bool) -> None:
     """Opens `count` incidents, numbered from `first`; handled ones have a diagnosis each."""
-    from sqlalchemy import insert, update
+    from sqlalchemy import insert, select, update
 
     from app.diagnosis.diagnosis import Choice, Diagnosis
     from app.diagnosis.tables import DiagnosisRow
@@ -56,7 +56,12 @@ def make_incidents(folder: Path, count: int, first: int, handled: bool) -> None:
             rows.append({**diagnosis.model_dump(include=_COLUMNS), "body": diagnosis.model_dump_json()})
         with store.database.writing() as session:
             session.execute(insert(DiagnosisRow), rows)
-            session.execute(update(IncidentRow).values(handled_episode=IncidentRow.episode))
+            newest = select(DiagnosisRow.type).where(DiagnosisRow.incident_id == IncidentRow.id)
+            session.execute(
+                update(IncidentRow)
+                .where(IncidentRow.id.in_([row["incident_id"] for row in rows]))  # type: ignore[attr-defined]
+                .values(handled_episode=IncidentRow.episode, type=newest.scalar_subquery())
+            )
     store.database.close()
 
 

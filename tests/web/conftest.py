@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from app.db.engine import Database, sqlite_url
@@ -34,10 +35,12 @@ from app.knowledge.taxonomy import read_taxonomy
 from app.learning.learn import Learn
 from app.people.directory import DirectoryFile
 from app.people.person import Role
+from app.people.settings import PeopleSettings
 from app.pipeline.desk import Desk
 from app.remediation import approve, store
 from app.remediation.strategies.escalate_to_human import EscalateToHuman
 from app.remediation.strategies.retry_with_exponential_backoff import RetryWithExponentialBackoff
+from app.settings import DbSettings, Settings, in_force
 from app.systems.checkout import Histories
 from app.systems.targets import Targets
 from app.tables import metadata
@@ -50,6 +53,10 @@ from app.web.security import Keyring, RateLimit, create_key
 from app.web.settings import WebSettings
 from tests import situations
 
+SETTINGS = Settings(
+    db=DbSettings(url=SecretStr("postgresql+psycopg://mendline:hunter2@db.internal/mendline")),
+    people=PeopleSettings(webhooks=("https://hooks.test/T0/B1/xoxtoken",), url="https://mendline.test"),
+)
 RUNBOOK = """---
 id: {id}
 types: [network_timeout]
@@ -133,6 +140,7 @@ class World:
             keyring=Keyring(self.database),
             rate_limit=RateLimit(0),
             session_secret="a secret of the tests",
+            settings_in_force=in_force(SETTINGS),
         )
         self.app = FastAPI(redoc_url=None, openapi_url="/api/v1/openapi.json")
         self.app.state.parts = self.parts

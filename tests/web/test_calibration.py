@@ -104,7 +104,7 @@ def test_the_page_draws_both_plots(world: World, enter: Enter) -> None:
     assert "Nothing to measure yet" not in page.text
     drawn = [given for tag, given in page.tags if tag == "svg" and given.get("class") == "plot"]
     assert len(drawn) == 4
-    assert all(given["role"] == "img" and given["aria-label"] for given in drawn)
+    assert all(given["role"] == "img" and given["aria-labelledby"] for given in drawn)
     assert sum(tag == "polyline" and bool(given["points"]) for tag, given in page.tags) == 2
     assert "57 more clean outcomes until it may run alone" in page.text
 

@@ -31,7 +31,10 @@ from app.web.tables import ApiKeyRow
 from tests import situations
 from tests.web.conftest import Browser, Enter, Seen, World, runbook_text
 
-PAGES = ("/", "/runbooks", "/strategies", "/shadow", "/calibration")
+PAGES = (
+    *("/", "/approvals", "/runbooks", "/knowledge", "/knowledge/corrections"),
+    *("/strategies", "/savings", "/shadow", "/calibration"),
+)
 
 
 # --- signing in -------------------------------------------------------------------------------
@@ -898,7 +901,7 @@ def test_hostile_text_is_only_text(world: World, stranger: Browser, waiting: boo
     )
     incident_id = _hostile(world, waiting)
     stranger.sign_in(world.key(Role.ADMIN, EVIL))
-    for path in ("/", f"/incidents/{incident_id}", "/runbooks", "/runbooks/evil", "/strategies"):
+    for path in (*PAGES, "/settings", f"/incidents/{incident_id}", "/runbooks/evil"):
         page = stranger.get(path)
         assert page.status == 200, path
         _harmless(page)

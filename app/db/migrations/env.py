@@ -20,10 +20,19 @@ def _plain(kind: str, item: Any, context: AutogenContext) -> str | Literal[False
     return False
 
 
+def _ours(name: str | None, kind: str, parents: Any) -> bool:
+    """Not what the database keeps for searching: no table declares it."""
+    return not (name or "").startswith("incident_words")
+
+
 def _run(connection: Connection) -> None:
     # Batch mode: SQLite cannot alter a column, so Alembic copies the table.
     context.configure(
-        connection=connection, target_metadata=metadata, render_as_batch=True, render_item=_plain
+        connection=connection,
+        target_metadata=metadata,
+        render_as_batch=True,
+        render_item=_plain,
+        include_name=_ours,
     )
     with context.begin_transaction():
         context.run_migrations()

@@ -13,6 +13,7 @@ from app.web.api import (
     pause,
     remediations,
     runbooks,
+    savings,
     shadow,
     targets,
     webhooks,
@@ -32,6 +33,7 @@ for module in (
     targets,
     pause,
     shadow,
+    savings,
     audit,
 ):
     router.include_router(module.router)

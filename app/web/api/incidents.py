@@ -3,13 +3,14 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from app.diagnosis import store as diagnoses
 from app.foundation.record import Record
 from app.incidents import store
 from app.incidents.incident import State
 from app.incidents.lifecycle import advance
+from app.intake.event import Severity
 from app.pipeline.trail import trail
 from app.web.deps import Operator, PartsDep, Reader
 
@@ -35,13 +36,29 @@ def list_(
     parts: PartsDep,
     person: Reader,
     state: State | None = None,
-    search: Annotated[str, Query(max_length=200)] = "",
+    type: Annotated[str, Query(max_length=200, description="of the newest diagnosis")] = "",
+    severity: Severity | None = None,
+    system: Annotated[str, Query(max_length=500)] = "",
+    owner: Annotated[str, Query(max_length=500)] = "",
+    environment: Annotated[str, Query(max_length=500)] = "",
+    since: Annotated[AwareDatetime | None, Query(description="last seen then or later")] = None,
+    search: Annotated[str, Query(max_length=200, description="words that it says, or their beginnings")] = "",
     after: Annotated[str, Query(max_length=200, description="the `next` of the page before")] = "",
     limit: Annotated[int, Query(ge=1, le=200)] = 25,
 ) -> dict[str, Any]:
-    """Newest first, by keyset: the cost does not grow with the page's depth."""
+    """Newest first, by keyset: the cost does not grow with the page's depth. With `search`, opened last first."""
+    only = store.Only(
+        state=state,
+        type=type,
+        severity=severity,
+        system=system,
+        owner=owner,
+        environment=environment,
+        since=since,
+        search=search,
+    )
     with parts.database.reading() as session:
-        found, cursor = store.page(session, limit=limit, after=after, state=state, search=search)
+        found, cursor = store.page(session, only, limit=limit, after=after)
         types = diagnoses.latest(session, [incident.id for incident in found])
     items = []
     for incident in found:

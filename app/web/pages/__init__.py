@@ -2,7 +2,7 @@
 
 Comes in:  requests of a browser, with a session that an API key opened at `/sign-in`.
 Goes out:  HTML that works without scripts; forms that post and redirect. A little JavaScript
-           lets the trail follow what is under way.
+           lets pages follow what happens, by `live`, and the keyboard reach everything.
 Rules:     view code shapes records, a template prints them; neither decides anything. What is
            printed is escaped and its control characters made visible: messages are hostile.
            Nothing is loaded from another host.
@@ -14,17 +14,23 @@ from fastapi import FastAPI
 
 from app.web.deps import Parts
 from app.web.pages import (
+    approvals,
     calibration,
+    cases,
     docs,
     door,
     errors,
     incidents,
     knowledge,
+    live,
     runbooks,
+    savings,
+    settings,
     shadow,
     switch,
     trail,
 )
+from app.web.pages.live import Live
 from app.web.pages.render import STATIC, Assets
 from app.web.pages.session import Cookies
 
@@ -34,7 +40,24 @@ def install(app: FastAPI, parts: Parts) -> None:
     app.state.cookies = Cookies(parts.session_secret, parts.clock, parts.settings.session_hours)
     app.state.runbook_records = runbooks.recording(parts.database)
     app.state.counts = incidents.counting(parts.database)
-    for module in (door, incidents, trail, runbooks, knowledge, calibration, shadow, switch):
+    app.state.places = incidents.naming(parts.database)
+    app.state.questions = cases.asking(parts)
+    app.state.live = Live(parts.database)
+    for module in (
+        door,
+        incidents,
+        trail,
+        approvals,
+        runbooks,
+        cases,
+        knowledge,
+        calibration,
+        savings,
+        shadow,
+        settings,
+        switch,
+        live,
+    ):
         app.include_router(module.router)
     app.mount("/static", Assets(directory=STATIC), name="static")
     docs.install(app)

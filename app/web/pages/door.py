@@ -8,8 +8,17 @@ from starlette.responses import RedirectResponse, Response
 from app.foundation.errors import NotAllowed, NotSignedIn
 from app.people.person import Scope
 from app.web.deps import PartsDep
+from app.web.pages.live import live_of
 from app.web.pages.render import html
-from app.web.pages.session import Fields, Posted, cookies_of, new_token, read_fields, visitor
+from app.web.pages.session import (
+    Fields,
+    Posted,
+    VisitorDep,
+    cookies_of,
+    new_token,
+    read_fields,
+    visitor,
+)
 from app.web.pages.shown import local
 
 router = APIRouter(include_in_schema=False)
@@ -57,8 +66,9 @@ def enter(request: Request, parts: PartsDep, fields: Annotated[Fields, Depends(r
 
 
 @router.post("/sign-out")
-def leave(request: Request, posted: Posted) -> Response:
-    """Closes the session in this browser."""
+def leave(request: Request, visitor: VisitorDep, posted: Posted) -> Response:
+    """Closes the session in this browser, and what its other pages listen to."""
+    live_of(request).leave(visitor.csrf)
     response = RedirectResponse("/sign-in", 303)
     cookies_of(request).session.drop(response)
     return response

@@ -31,3 +31,7 @@ class Remembered(Generic[T]):
             return self._known[1]
         finally:
             self._lock.release()
+
+    def forget(self) -> None:
+        """Has the next to ask wait for a new value: a person did something that changes it."""
+        self._known = None

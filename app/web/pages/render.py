@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from app import __version__
 from app.decision import store as decisions
+from app.remediation import approve
 from app.web.deps import parts_of
 from app.web.pages import shown
 from app.web.pages.session import Visitor, cookies_of
@@ -33,10 +34,11 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    for fact in (shown.exact, shown.ago, shown.percent, shown.duration, shown.words, shown.sentence):
+    for fact in (
+        *(shown.exact, shown.ago, shown.percent, shown.duration, shown.hours, shown.money),
+        *(shown.words, shown.sentence, shown.every, shown.pair, shown.web_address, shown.runbook_link),
+    ):
         made.filters[fact.__name__] = fact
-    made.filters["web_address"] = shown.web_address
-    made.filters["runbook_link"] = shown.runbook_link
     made.filters["part"] = partial(quote, safe="")
     made.globals["static"] = _static
     made.globals["version"] = __version__
@@ -76,10 +78,19 @@ def page(request: Request, visitor: Visitor, template: str, **values: Any) -> HT
     parts, flash = parts_of(request), cookies_of(request).flash
     with parts.database.reading() as session:
         paused = decisions.current(session)
+        waiting = approve.count_waiting(session)
     left = flash.read(request)
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     response = html(
-        template, visitor=visitor, now=parts.clock.now(), paused=paused, flash=left, here=here, **values
+        template,
+        visitor=visitor,
+        now=parts.clock.now(),
+        paused=paused,
+        waiting=waiting,
+        flash=left,
+        here=here,
+        at=request.url.path,
+        **values,
     )
     if left:
         flash.drop(response)

@@ -1,10 +1,14 @@
 """Shown: how values look on a page. Pure functions, used as filters by the templates."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
+from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
 from markupsafe import Markup
+
+T = TypeVar("T")
 
 # Characters that reorder or hide what stands around them; a log line has no honest use for them.
 _DIRECTIONS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -80,6 +84,29 @@ def sentence(text: str) -> str:
 def words(name: str) -> str:
     """`network_timeout` as `network timeout`."""
     return name.replace("_", " ")
+
+
+def every(points: Sequence[T], most: int) -> list[T]:
+    """At most so many of the points, evenly, with the last among them."""
+    step = -(-len(points) // most)
+    return list(points[::-1][:: step or 1][::-1])
+
+
+def pair(name: str) -> tuple[str, str]:
+    """A choice that is called as its value is."""
+    return name, name
+
+
+def money(amount: float) -> str:
+    """`1,234.50`; below zero with a minus sign."""
+    return f"{amount:,.2f}".replace("-", "\u2212")
+
+
+def hours(minutes: float) -> str:
+    """`1 h 30 min`; below zero with a minus sign."""
+    whole, rest = divmod(round(abs(minutes)), 60)
+    told = " ".join(part for part in (f"{whole:,} h" if whole else "", f"{rest} min" if rest else "") if part)
+    return f"{chr(0x2212) if minutes < 0 and told else ''}{told or '0 min'}"
 
 
 def web_address(address: str) -> str:

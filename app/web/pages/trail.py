@@ -14,6 +14,7 @@ from app.foundation.errors import Invalid, Unavailable
 from app.incidents.incident import OPEN, State
 from app.incidents.lifecycle import advance
 from app.people.person import Scope
+from app.pipeline.marks import marks
 from app.pipeline.trail import Repair, Trail, trail
 from app.remediation.approve import Answer, Approval
 from app.remediation.outcome import Outcome
@@ -21,9 +22,9 @@ from app.remediation.parts import turns
 from app.remediation.record import standing
 from app.remediation.store import Entry, Kind, Remediation
 from app.remediation.undo import Undo
-from app.web.api.approvals import Reply, give
 from app.web.deps import Parts, PartsDep
 from app.web.pages.act import act
+from app.web.pages.approvals import answered
 from app.web.pages.render import page
 from app.web.pages.session import Posted, VisitorDep
 
@@ -178,11 +179,14 @@ def _doing(found: Trail) -> str:
 @router.get("/incidents/{incident_id}")
 def show(request: Request, incident_id: str, visitor: VisitorDep, parts: PartsDep) -> Response:
     """The page; it follows by itself while something is under way."""
+    with parts.database.reading() as session:
+        mark = marks(session, [incident_id])[incident_id]
     view = view_of(trail(parts.database, incident_id), parts.clock.now())
     return page(
         request,
         visitor,
         "incident.html",
+        mark=mark,
         view=view,
         types=parts.taxonomy.types,
         standing=_standing(parts, view),
@@ -209,34 +213,7 @@ def answer(
     request: Request, incident_id: str, approval_id: str, visitor: VisitorDep, parts: PartsDep, posted: Posted
 ) -> Response:
     """Approves or denies the plan that was read."""
-    visitor.person.need(Scope.APPROVE)
-
-    def does() -> str:
-        # A form without the plan's hash would answer whatever waits by now: an empty one never matches.
-        reply = Reply(
-            plan_hash=posted.text("plan_hash", 64),
-            reason=posted.text("reason"),
-            right_type=posted.text("right_type", 200),
-        )
-        given = _answer(posted.text("answer"))
-        if given is Answer.APPROVED and reply.right_type:
-            raise Invalid("approving and saying that the type is wrong do not go together; do one of them")
-        approval = give(parts, visitor.person, approval_id, given, reply)
-        if waits_for := approval.waits_for:
-            return f"You approved. It waits for {waits_for}."
-        if given is Answer.APPROVED:
-            return "You approved. The plan is made once more, and runs when it is still the same."
-        if reply.right_type:
-            return f"You denied. It is diagnosed again, knowing that it is {reply.right_type}."
-        return "You denied. A person takes over; nothing runs."
-
-    return act(request, f"/incidents/{incident_id}", does)
-
-
-def _answer(name: str) -> Answer:
-    if name not in (Answer.APPROVED, Answer.DENIED):
-        raise Invalid("answer with approved or denied")
-    return Answer(name)
+    return answered(request, visitor, parts, posted, approval_id, f"/incidents/{incident_id}")
 
 
 @router.post("/incidents/{incident_id}/undo/{remediation_id}")

@@ -1,5 +1,5 @@
 "use strict";
-// Every page works without this. It adds three comforts.
+// Every page works without this. It adds four comforts.
 
 // 1. A form is sent once: the second click of a double click does nothing.
 addEventListener("submit", (event) => {
@@ -11,32 +11,65 @@ addEventListener("submit", (event) => {
 });
 addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent));
 
-// 2. The trail follows while something is under way, but never under somebody's hands.
-const EVERY = 3000;
+// 2. What is shown follows what happens, but never under somebody's hands.
+const LATER = 3000, NOW_AND_THEN = 30000, UNDER_WAY = 5000;
+const FOLLOW = ["live", "switch", "paused", "waiting"];
+const live = document.getElementById("live");
+let stream = null, late = null;
 
 function busyHands(part) {
   const here = document.activeElement;
   if (part.contains(here) && here.matches("input, select, textarea, button")) return true;
+  if (part.querySelector("form:hover, details.menu[open]")) return true;
   const chosen = (field) => [...field.options].some((option) => option.selected !== option.defaultSelected && field.value);
   return [...part.querySelectorAll("input:not([type=hidden])")].some((field) => field.value !== field.defaultValue)
     || [...part.querySelectorAll("select")].some(chosen)
     || (getSelection().type === "Range" && part.contains(getSelection().anchorNode));
 }
 
-async function follow() {
+// Fetches the page anew and puts what changed in its place; later, when hands are on it.
+async function renew() {
+  clearTimeout(late);
+  late = null;
+  if (document.hidden) return;
+  const parts = FOLLOW.map((id) => document.getElementById(id)).filter(Boolean);
+  if (parts.some(busyHands)) return void (late = setTimeout(renew, LATER));
+  try {
+    const answer = await fetch(location.href, { cache: "no-store" });
+    if (answer.redirected) return location.reload();
+    if (!answer.ok) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (parts.some(busyHands)) return void (late = setTimeout(renew, LATER));
+    for (const part of parts) {
+      const other = fresh.getElementById(part.id);
+      if (other) replace(part, other);
+    }
+  } catch { /* the server is away for a moment; the stream tells when it is back */ }
+}
+
+// Only a page that is looked at listens: a browser has few connections to one host.
+function listen() {
+  stream?.close();
+  stream = null;
   const part = document.getElementById("live");
-  if (!part || !("doing" in part.dataset)) return;
-  if (!document.hidden && !busyHands(part)) {
-    try {
-      const answer = await fetch(location.pathname, { cache: "no-store" });
-      if (answer.redirected) return location.reload();
-      if (answer.ok) {
-        const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
-        if (fresh && !busyHands(part)) replace(part, fresh);
-      }
-    } catch { /* the server is away for a moment; ask again */ }
-  }
-  setTimeout(follow, EVERY);
+  if (!part?.dataset.page || document.hidden) return;
+  const of = new URLSearchParams({ page: part.dataset.page, mark: part.dataset.mark });
+  stream = new EventSource(`/live?${of}`);
+  stream.addEventListener("changed", renew);
+  stream.addEventListener("error", () => {
+    if (stream?.readyState !== EventSource.CLOSED) return;
+    stream = null; // signed out, or too many listen: renewing finds out which
+    renew();
+    setTimeout(() => { if (!stream) listen(); }, NOW_AND_THEN);
+  });
+}
+
+if (live) {
+  listen();
+  addEventListener("visibilitychange", listen);
+  addEventListener("pagehide", () => stream?.close());
+  // Times go on, and what waits for no row of ours to be told of.
+  setInterval(renew, "doing" in live.dataset ? UNDER_WAY : NOW_AND_THEN);
 }
 
 function replace(part, fresh) {
@@ -44,8 +77,9 @@ function replace(part, fresh) {
     const same = fresh.querySelector(`#${CSS.escape(folded.id)}`);
     if (same) same.open = folded.open;
   }
+  Object.assign(part.dataset, fresh.dataset);
   const times = (of) => [...of.querySelectorAll("time")];
-  const still = (of) => of.outerHTML.replace(/>[^<]*<\/time>/g, "></time>");
+  const still = (of) => of.innerHTML.replace(/>[^<]*<\/time>/g, "></time>");
   if (still(part) === still(fresh)) {
     // Only the clock went on: nothing is moved, and nothing is announced again.
     const now = times(fresh);
@@ -62,8 +96,6 @@ function replace(part, fresh) {
   if (same) fresh.querySelector(same)?.focus({ preventScroll: true });
 }
 
-setTimeout(follow, EVERY);
-
 // 3. A link from another site arrives without the session's cookie (it is SameSite=Strict). Our
 // own request carries it: when that one is let in, so is the person.
 const door = document.querySelector("main[data-onward]");
@@ -73,6 +105,10 @@ if (door) {
     .catch(() => {});
 }
 
+// On a phone the navigation rolls: the page that one is on is in sight.
+const at = document.querySelector(".top nav [aria-current]");
+if (at) at.parentElement.scrollLeft = at.offsetLeft - at.parentElement.clientWidth / 2 + at.offsetWidth / 2;
+
 // Menus of the header close on Escape and on a click elsewhere.
 addEventListener("keydown", (event) => {
   const open = event.key === "Escape" && document.querySelector("details.menu[open]");
@@ -81,3 +117,33 @@ addEventListener("keydown", (event) => {
 addEventListener("click", (event) => {
   for (const open of document.querySelectorAll("details.menu[open]")) if (!open.contains(event.target)) open.open = false;
 });
+
+// 4. Single keys: j and k go through the rows, / searches, ? tells of them. They can be turned off.
+const keys = document.getElementById("keys");
+const off = () => localStorage.getItem("keys") === "off";
+const rows = () => [...document.querySelectorAll("tbody .c-title > a, [data-row] :is(h2, h3) > a")];
+
+function go(by) {
+  const all = rows(), at = all.indexOf(document.activeElement);
+  const to = all[at < 0 ? (by > 0 ? 0 : all.length - 1) : Math.min(Math.max(at + by, 0), all.length - 1)];
+  to?.focus();
+  to?.scrollIntoView({ block: "nearest" });
+}
+
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || off() || !keys || keys.open) return;
+  if (event.target.matches?.("input, select, textarea")) return;
+  const does = { j: () => go(1), k: () => go(-1), "?": () => keys.showModal() }[event.key]
+    ?? (event.key === "/" && document.querySelector("[data-search]") && (() => document.querySelector("[data-search]").focus()));
+  if (!does) return;
+  event.preventDefault();
+  does();
+});
+if (keys) {
+  const button = document.querySelector("[data-keys]"), on = keys.querySelector("[data-keys-on]");
+  button.hidden = false;
+  button.addEventListener("click", () => keys.showModal());
+  keys.querySelector("[data-keys-off]").addEventListener("click", () => keys.close());
+  on.checked = !off();
+  on.addEventListener("change", () => localStorage.setItem("keys", on.checked ? "on" : "off"));
+}
