@@ -3,20 +3,29 @@
 from typing import Protocol
 
 from app.foundation.errors import MendlineError
-from app.people.message import Card, Message
+from app.foundation.record import Record
+from app.people.message import EVERY_KIND, Card, Kind, Message
+
+
+class ChannelParams(Record):
+    """What every entry under `channels:` may say. `kinds`: what is told there; where a thread of the incident
+    stands already, everything is.
+    """
+
+    kinds: tuple[Kind, ...] = EVERY_KIND
 
 
 class NotDelivered(MendlineError):
     """The far side did not take it. With `again`, a later try may help, not before `after` seconds.
 
-    `says` goes to logs and pages: it never holds an address or a token.
+    `says` goes to logs and pages: it never holds an address or a token. `status`: the HTTP one, 0 without any.
     """
 
     code = "not_delivered"
 
-    def __init__(self, says: str, *, again: bool, after: float = 0) -> None:
+    def __init__(self, says: str, *, again: bool, after: float = 0, status: int = 0) -> None:
         super().__init__(says)
-        self.again, self.after = again, after
+        self.again, self.after, self.status = again, after, status  # type: ignore[misc]
 
 
 class Channel(Protocol):

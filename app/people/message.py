@@ -1,12 +1,18 @@
 """What people are told: a message says what just happened, a card how an incident stands now."""
 
 from datetime import datetime
+from typing import Literal
 
 from app.foundation.record import Record
 
+Kind = Literal["escalated", "waiting", "reminder", "undone", "stuck", "handed_over", "stopped", "verified"]
+# After these somebody has to do something; the others only tell.
+NEEDS_A_PERSON: tuple[Kind, ...] = ("escalated", "waiting", "undone", "stuck", "handed_over", "stopped")
+EVERY_KIND: tuple[Kind, ...] = (*NEEDS_A_PERSON, "reminder", "verified")
+
 
 class Message(Record):
-    """`kind` is escalated, waiting, reminder, verified, undone, stopped or answered; `text` is what a person reads.
+    """`kind` is one of `Kind`; `text` is what a person reads.
 
     about    what makes it this message (an approval's, a decision's or a remediation's id): of one kind about
              one thing there is one message, however often it is told.

@@ -36,14 +36,14 @@ class DeliveryRow(SQLModel, table=True):
 
 
 class ThreadRow(SQLModel, table=True):
-    """What a channel keeps of an incident: a Slack message, an alert, a ticket. Stale: the incident changed since."""
+    """What a channel keeps of an incident: a message, an alert, a ticket. `stale`: changes not shown there yet."""
 
     __tablename__ = "thread"
     __table_args__ = (
-        Index("ix_thread_stale", "stale", sqlite_where=text("stale"), postgresql_where=text("stale")),
+        Index("ix_thread_stale", "stale", sqlite_where=text("stale > 0"), postgresql_where=text("stale > 0")),
     )
 
     incident_id: str = Field(primary_key=True)
     channel: str = Field(primary_key=True)
     reference: str
-    stale: bool = False
+    stale: int = 0

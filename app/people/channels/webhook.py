@@ -10,13 +10,13 @@ from typing import Literal
 import httpx
 
 from app.foundation.ids import derived_id
-from app.foundation.record import Record
+from app.people.channel import ChannelParams
 from app.people.message import Card, Message
 from app.people.sending import sent
 from app.systems.connections import SecretRef
 
 
-class WebhookParams(Record):
+class WebhookParams(ChannelParams):
     """`url` holds an address, which is as good as a password."""
 
     type: Literal["webhook"] = "webhook"

@@ -36,15 +36,15 @@ def upgrade() -> None:
         sa.Column("incident_id", sa.String(), nullable=False),
         sa.Column("channel", sa.String(), nullable=False),
         sa.Column("reference", sa.String(), nullable=False),
-        sa.Column("stale", sa.Boolean(), nullable=False),
+        sa.Column("stale", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("incident_id", "channel", name=op.f("pk_thread")),
     )
     op.create_index(
         "ix_thread_stale",
         "thread",
         ["stale"],
-        sqlite_where=sa.text("stale"),
-        postgresql_where=sa.text("stale"),
+        sqlite_where=sa.text("stale > 0"),
+        postgresql_where=sa.text("stale > 0"),
     )
     op.create_table(
         "snooze",
