@@ -219,8 +219,6 @@ def answer(
             right_type=posted.text("right_type", 200),
         )
         given = _answer(posted.text("answer"))
-        if given is Answer.APPROVED and reply.right_type:
-            raise Invalid("approving and saying that the type is wrong do not go together; do one of them")
         approval = give(parts, visitor.person, approval_id, given, reply)
         if waits_for := approval.waits_for:
             return f"You approved. It waits for {waits_for}."
