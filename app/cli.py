@@ -26,6 +26,7 @@ _COMMANDS = {
     ),
     "operate": ("pause", "resume", "strategy"),
     "targets": ("target",),
+    "people": ("people",),
     "policy": ("policy",),
     "shadow": ("mode", "shadow"),
     "audit": ("audit",),

@@ -5,6 +5,7 @@ diagnosis  ask it: diagnose, eval, knowledge, runbook
 incidents  watch it: incidents, explain, approvals, approve, deny, undo, correct, move
 operate    steer it: pause, resume, strategy
 targets    say what may be acted on: target
+people     who is told: people check, people deliveries
 policy     its rules: policy lint, policy explain, policy replay
 shadow     try it out: mode, shadow
 audit      trust it: audit verify, audit export

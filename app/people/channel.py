@@ -1,6 +1,6 @@
 """The port of channels: one way of reaching people."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from app.foundation.errors import MendlineError
 from app.foundation.record import Record
@@ -46,4 +46,13 @@ class Channel(Protocol):
 
     def close(self) -> None:
         """Lets go of connections."""
+        ...
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """A channel that can be asked whether it would take a message, without telling anybody."""
+
+    def check(self) -> str:
+        """What it is, in words without an address. Raises NotDelivered."""
         ...

@@ -15,7 +15,7 @@ from app.people.tables import DeliveryRow, ThreadRow
 
 
 class Delivery(Record):
-    """One message to one channel. `ended_at` None: under way; `says`: why it is not there, empty when it is."""
+    """One message to one channel. `ended_at` None: under way; `says`: why it is not there, empty otherwise."""
 
     id: str
     channel: str
@@ -25,6 +25,13 @@ class Delivery(Record):
     attempts: int
     ended_at: datetime | None
     says: str
+
+    @property
+    def state(self) -> str:
+        """delivered, lost, late, or under way."""
+        if self.ended_at is None:
+            return "late" if self.says else "under way"
+        return "lost" if self.says else "delivered"
 
 
 def queue(session: Session, message: Message, channels: Iterable[str], at: datetime) -> None:

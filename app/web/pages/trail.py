@@ -1,7 +1,7 @@
 """The trail of one incident: everything that happened to it, and the forms of those who may answer or act."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import orjson
 from fastapi import APIRouter, Request
@@ -14,6 +14,7 @@ from app.foundation.errors import Invalid, Unavailable
 from app.incidents.incident import OPEN, State
 from app.incidents.lifecycle import advance
 from app.people.person import Scope
+from app.pipeline.card import Cards
 from app.pipeline.trail import Repair, Trail, trail
 from app.remediation.approve import Answer, Approval
 from app.remediation.outcome import Outcome
@@ -186,6 +187,7 @@ def show(request: Request, incident_id: str, visitor: VisitorDep, parts: PartsDe
         view=view,
         types=parts.taxonomy.types,
         standing=_standing(parts, view),
+        others=_others(parts, view),
         not_ready=_not_ready(parts) if view.doing == "Diagnosing" else "",
     )
 
@@ -196,6 +198,14 @@ def _standing(parts: Parts, view: View) -> str:
         return ""
     with parts.database.reading() as session:
         return standing(session, parts.taxonomy, view.asked.strategy, parts.decision).says
+
+
+def _others(parts: Parts, view: View) -> tuple[str, ...]:
+    """The strategies that could be asked about instead of the one that waits."""
+    if view.asked is None or view.asked.plan is None or view.diagnosis is None:
+        return ()
+    cards = Cards(parts.database, parts.targets, parts.strategies)
+    return cards.others(view.trail.incident, view.diagnosis, view.asked.plan)
 
 
 def _not_ready(parts: Parts) -> str:
@@ -217,6 +227,7 @@ def answer(
             plan_hash=posted.text("plan_hash", 64),
             reason=posted.text("reason"),
             right_type=posted.text("right_type", 200),
+            other=posted.text("other", 200),
         )
         given = _answer(posted.text("answer"))
         approval = give(parts, visitor.person, approval_id, given, reply)
@@ -224,6 +235,8 @@ def answer(
             return f"You approved. It waits for {waits_for}."
         if given is Answer.APPROVED:
             return "You approved. The plan is made once more, and runs when it is still the same."
+        if reply.other:
+            return f"You asked for {reply.other} instead. Its plan goes through every gate."
         if reply.right_type:
             return f"You denied. It is diagnosed again, knowing that it is {reply.right_type}."
         return "You denied. A person takes over; nothing runs."
@@ -235,6 +248,24 @@ def _answer(name: str) -> Answer:
     if name not in (Answer.APPROVED, Answer.DENIED):
         raise Invalid("answer with approved or denied")
     return Answer(name)
+
+
+@router.post("/incidents/{incident_id}/snooze/{approval_id}")
+def snooze(
+    request: Request, incident_id: str, approval_id: str, visitor: VisitorDep, parts: PartsDep, posted: Posted
+) -> Response:
+    """Puts the question off."""
+    visitor.person.need(Scope.APPROVE)
+
+    def does() -> str:
+        minutes = posted.text("minutes", 10)
+        if not minutes.isdecimal():
+            raise Invalid("say for how many minutes")
+        return parts.desk.snooze(
+            visitor.person, approval_id, timedelta(minutes=int(minutes)), posted.text("reason")
+        )
+
+    return act(request, f"/incidents/{incident_id}", does)
 
 
 @router.post("/incidents/{incident_id}/undo/{remediation_id}")
