@@ -28,6 +28,7 @@ from app.remediation import approve
 from app.remediation.approve import Answer, Approval
 from app.remediation.remediate import Acts
 from app.remediation.strategies import STRATEGIES
+from app.remediation.tables import ApprovalRow
 from tests.pipeline.conftest import Site
 
 MINUTE = timedelta(minutes=1)
@@ -138,25 +139,13 @@ class TestOnCall:
         assert house.told(house.ask(), "waiting") == ["data"]
 
     def test_without_a_route_of_its_own_the_runbooks_owner_is(self, site: Site) -> None:
-        site_house = House(site, runbook_owner="librarians")
-        data = yaml.safe_load(site_house.file.read_text())
-        data["routes"][0]["owner"] = "somebody-else"
-        site_house.file.write_text(yaml.safe_dump(data))
-        incident_id = site_house.ask()
-        assert site_house.site.decided(incident_id)
-        cited = site.pipeline is not None and _runbook(site_house, incident_id)
-        assert site_house.told(incident_id, "waiting") == (["books"] if cited else ["rest"])
+        house = House(site, runbook_owner="librarians")
+        house.file.write_text(yaml.safe_dump({**PEOPLE, "routes": PEOPLE["routes"][1:]}))
+        assert house.told(house.ask(), "waiting") == ["books"]
 
     def test_else_the_default(self, house: House) -> None:
         house.file.write_text(yaml.safe_dump({**PEOPLE, "routes": PEOPLE["routes"][1:]}))
         assert house.told(house.ask(), "waiting") == ["rest"]
-
-
-def _runbook(house: House, incident_id: str) -> str:
-    from app.diagnosis import store as diagnoses
-
-    with house.database.reading() as session:
-        return diagnoses.of_incident(session, incident_id)[-1].runbook
 
 
 class TestReminders:
@@ -204,37 +193,27 @@ class TestReminders:
 
     def test_a_flood_of_questions_is_no_flood_of_messages(self, house: House) -> None:
         first = house.ask()
-        asked = house.approval(first)
+        asked, now = house.approval(first), house.clock.now()
         with house.database.writing() as session:
-            for number in range(400):
-                approve.ask(
+            for number in range(100):
+                made = approve.ask(
                     session,
                     f"dec_{number}",
                     first,
                     "abc",
-                    house.clock.now(),
+                    now,
                     timedelta(hours=1),
-                    remind_at=house.clock.now() + 15 * MINUTE,
+                    remind_at=now + 15 * MINUTE,
                 )
-            session.exec(_same_decision(asked.decision_id))
+                session.get_one(ApprovalRow, made).decision_id = asked.decision_id
         house.telling = house.telling[:1]
         house.pass_(14)
-        house.pass_(1, sweeps=6)
+        house.pass_(1, sweeps=4)
         with house.database.reading() as session:
-            found = [d for d in store.deliveries(session, first, 1000) if d.message.kind == "reminder"]
+            found = [one.message.text for one in store.deliveries(session, first)]
             assert approve.to_remind(session, house.clock.now(), ["firing"]) == []
-        assert len(found) == 11
-        assert "401 questions wait for an answer in all" in found[-1].message.text or any(
-            "401 questions wait" in one.message.text for one in found
-        )
-
-
-def _same_decision(decision_id: str):  # type: ignore[no-untyped-def]
-    from sqlalchemy import update
-
-    from app.remediation.tables import ApprovalRow
-
-    return update(ApprovalRow).values(decision_id=decision_id)
+        assert len([text for text in found if "still waiting" in text]) == 11
+        assert len([text for text in found if "101 questions wait for an answer in all" in text]) == 1
 
 
 class TestExpiry:
