@@ -8,8 +8,8 @@ from app.people.message import EVERY_KIND, Card, Kind, Message
 
 
 class ChannelParams(Record):
-    """What every entry under `channels:` may say. `kinds`: what is told there; where a thread of the incident
-    stands already, everything is.
+    """What every entry under `channels:` may say. `kinds`: what is told there; of what stands there
+    already, all news is.
     """
 
     kinds: tuple[Kind, ...] = EVERY_KIND

@@ -29,7 +29,7 @@ from app.people.channel import Channel, NotDelivered
 from app.people.channels import Connection, open_channel
 from app.people.channels.webhook import Webhook
 from app.people.directory import DirectoryFile
-from app.people.message import EVERY_KIND, Card, Kind, Message
+from app.people.message import Card, Message
 from app.people.settings import PeopleSettings
 
 _LOOK_SECONDS = 1.0
@@ -178,7 +178,7 @@ class Notify:
             card = self._card_of(message.incident_id)
             with self._database.reading() as session:
                 known = store.reference(session, message.incident_id, name)
-            if (not known and message.kind not in self._kinds(name)) or _is_over(message, card):
+            if not self._hears(name, message, known) or _is_over(message, card):
                 with self._database.writing() as session:
                     store.drop(session, delivery.id)
                 continue
@@ -225,9 +225,12 @@ class Notify:
             log(__name__).error("people.no_card", incident_id=incident_id, exc_info=error)
             return None
 
-    def _kinds(self, name: str) -> tuple[Kind, ...]:
+    def _hears(self, name: str, message: Message, reference: str) -> bool:
+        """Whether it is told there: its kind was asked for, or it is news of what stands there already."""
         entry = self._directory.last().channels.get(name)
-        return entry.kinds if entry else EVERY_KIND
+        if entry is None or message.kind in entry.kinds:
+            return True
+        return bool(reference) and message.kind != "reminder"
 
     def _try(
         self, name: str, channel: Channel | None, message: Message, card: Card | None, reference: str

@@ -13,6 +13,7 @@ from app.db.engine import Database
 from app.foundation.clock import Clock
 from app.foundation.errors import Invalid, NotAllowed, Unavailable
 from app.foundation.reading import nearest
+from app.knowledge.case import Case
 from app.knowledge.taxonomy import Taxonomy
 from app.learning.learn import Learn
 from app.people.directory import DirectoryFile
@@ -145,10 +146,15 @@ class Desk:
         return f"{person.name} put it off until {until:%Y-%m-%d %H:%M} UTC"
 
     def correct(self, person: Person, incident_id: str, right_type: str, reason: str = "") -> str:
+        case = self.learn(person, incident_id, right_type, reason)
+        return f"{person.name} says that it is {right_type}; learned as {case.id}"
+
+    def learn(self, person: Person, incident_id: str, right_type: str, reason: str) -> Case:
+        """The case that it became."""
         person.need(Scope.OPERATE)
         case = self._learn.correct(incident_id, right_type, actor=self._name(person), reason=reason)
         self._woken()
-        return f"{person.name} says that it is {right_type}; learned as {case.id}"
+        return case
 
     def undo(self, person: Person, remediation_id: str, reason: str = "") -> str:
         self.take_back(person, remediation_id, reason)
