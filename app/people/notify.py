@@ -39,6 +39,8 @@ _ATTEMPTS = 3
 _LONGEST_SECONDS = 300
 # A channel that fails is left alone for so long at most: one message that it cannot take delays no others for long.
 _LONGEST_HOLD_SECONDS = 10
+# Where messages wait that came while `people.yaml` had never been readable.
+_NOBODY = ""
 
 
 class Notify:
@@ -115,6 +117,8 @@ class Notify:
         route = self._directory.last().route(message.owners)
         first = route.to if route else ()
         due = [step.to for step in route.then if later and step.after <= later] if route else []
+        if self._directory.is_lost:
+            first = (_NOBODY,)
         return tuple(dict.fromkeys((*first, *(name for to in due for name in to), *self._webhooks())))
 
     def _webhooks(self) -> tuple[str, ...]:
@@ -136,12 +140,24 @@ class Notify:
         with self._database.reading() as session:
             waiting = store.under_way(session)
         now = self._clock.now()
+        if _NOBODY in waiting:
+            waiting.discard(_NOBODY)
+            self._find_the_way()
         for name in sorted(waiting):
             with self._lock:
                 if name in self._busy or self._stop.is_set() or self._is_held(name, now):
                     continue
                 self._busy.add(name)
             self._lane.submit(self._serve, name)
+
+    def _find_the_way(self) -> None:
+        """Sends on what was told while nobody knew whom to tell."""
+        if self._directory.is_lost:
+            return
+        with self._database.writing() as session:
+            for delivery in store.due(session, _NOBODY, self._clock.now()):
+                store.queue(session, delivery.message, self.channels(delivery.message), delivery.at)
+                store.drop(session, delivery.id)
 
     def _is_held(self, name: str, now: datetime) -> bool:
         return name in self._held and now < self._held[name][0]
@@ -194,6 +210,8 @@ class Notify:
                 next_at = now + timedelta(
                     seconds=max(refused.after, min(2 ** min(delivery.attempts + 1, 10), _LONGEST_SECONDS))
                 )
+            if refused is not None and next_at is not None:
+                self._hold(name, refused.after)
             with self._database.writing() as session:
                 store.tried(
                     session, delivery.id, says=refused.says if refused else "", next_at=next_at, at=now
@@ -214,7 +232,6 @@ class Notify:
                 again=next_at is not None,
             )
             if next_at is not None:
-                self._hold(name, refused.after)
                 return False
         return bool(due)
 

@@ -21,6 +21,9 @@ class DeliveryRow(SQLModel, table=True):
             postgresql_where=text("ended_at IS NULL"),
         ),
         Index("ix_delivery_incident_id", "incident_id"),
+        Index(
+            "ix_delivery_failed", "at", sqlite_where=text("says <> ''"), postgresql_where=text("says <> ''")
+        ),
     )
 
     id: str = Field(primary_key=True)

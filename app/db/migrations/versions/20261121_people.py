@@ -31,6 +31,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("ended_at IS NULL"),
     )
     op.create_index("ix_delivery_incident_id", "delivery", ["incident_id"])
+    op.create_index(
+        "ix_delivery_failed",
+        "delivery",
+        ["at"],
+        sqlite_where=sa.text("says <> ''"),
+        postgresql_where=sa.text("says <> ''"),
+    )
     op.create_table(
         "thread",
         sa.Column("incident_id", sa.String(), nullable=False),
