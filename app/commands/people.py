@@ -89,7 +89,7 @@ def deliveries(
     with open_store(read_settings()).database.reading() as session:
         found = store.deliveries(session, incident)
     if as_json_:
-        as_json([one.model_dump(mode="json") | {"state": one.state} for one in found])
+        as_json([one.model_dump(mode="json") for one in found])
         return
     table = Table("told", "channel", "incident", "kind", "state", "tries", "why", box=None)
     for one in found:

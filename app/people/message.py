@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
+from app.foundation.ids import derived_id
 from app.foundation.record import Record
 
 Kind = Literal["escalated", "waiting", "reminder", "undone", "stuck", "handed_over", "stopped", "verified"]
@@ -26,6 +27,11 @@ class Message(Record):
     about: str
     url: str = ""
     owners: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The same for the same message, however often it is told."""
+        return derived_id("msg", self.kind, self.about, self.incident_id)
 
 
 class Fix(Record):
@@ -79,3 +85,8 @@ class Card(Record):
     ended: str = ""
     undoable: str = ""
     owners: tuple[str, ...] = ()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody need do anything about it any more."""
+        return self.state in ("resolved", "suppressed")

@@ -15,7 +15,12 @@ from app.people.tables import DeliveryRow, ThreadRow
 
 
 class Delivery(Record):
-    """One message to one channel. `ended_at` None: under way; `says`: why it is not there, empty otherwise."""
+    """One message to one channel.
+
+    ended_at   None: it is under way.
+    says       why it is not there, empty otherwise.
+    state      delivered, lost, late, or under way.
+    """
 
     id: str
     channel: str
@@ -25,13 +30,7 @@ class Delivery(Record):
     attempts: int
     ended_at: datetime | None
     says: str
-
-    @property
-    def state(self) -> str:
-        """delivered, lost, late, or under way."""
-        if self.ended_at is None:
-            return "late" if self.says else "under way"
-        return "lost" if self.says else "delivered"
+    state: str
 
 
 def queue(session: Session, message: Message, channels: Iterable[str], at: datetime) -> None:
@@ -109,6 +108,7 @@ def deliveries(session: Session, incident_id: str = "", limit: int = 100) -> lis
 
 
 def _delivery(row: DeliveryRow) -> Delivery:
+    well, badly = ("under way", "late") if row.ended_at is None else ("delivered", "lost")
     return Delivery(
         id=row.id,
         channel=row.channel,
@@ -118,6 +118,7 @@ def _delivery(row: DeliveryRow) -> Delivery:
         attempts=row.attempts,
         ended_at=row.ended_at,
         says=row.says,
+        state=badly if row.says else well,
     )
 
 

@@ -199,17 +199,6 @@ class TestRefresh:
         office.start().notify(about("escalated"))
         until(lambda: [one["status"] for one in office.tickets.issues.values()] == ["30"])
 
-    def test_a_change_in_the_middle_of_one_makes_another(self, office: Office) -> None:
-        with office.database.writing() as session:
-            store.keep_reference(session, "inc_1", "pager", "ref")
-        with office.database.reading() as session:
-            (seen,) = store.stale(session, "pager")
-        changed(office)
-        with office.database.writing() as session:
-            store.refreshed(session, seen)
-        with office.database.reading() as session:
-            assert [row.stale for row in store.stale(session, "pager")] == [1]
-
     def test_a_card_that_cannot_be_read_silences_nobody(self, office: Office) -> None:
         office.write("pager")
 

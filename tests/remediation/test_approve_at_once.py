@@ -1,41 +1,13 @@
 """Several people, or one who clicks twice, in the same moment: one action and a clear message, on both databases."""
 
 import threading
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
-import pytest
-from sqlalchemy import create_engine, text
-
-from app.db.engine import Database, sqlite_url
+from app.db.engine import Database
 from app.remediation import approve
 from app.remediation.approve import AlreadyAnswered, Answer, Approval
-from app.tables import metadata
 from tests.situations import NOW
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """Our tables, empty, on a database that several threads have open."""
-    if request.param == "sqlite":
-        made = Database(sqlite_url(tmp_path / "test.db"))
-        metadata.create_all(made.engine)
-        yield made
-        made.close()
-        return
-    server, name = request.getfixturevalue("postgres_url"), f"approve_{uuid.uuid4().hex}"
-    admin = create_engine(server, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    made = Database(server.replace("/postgres?", f"/{name}?"))
-    metadata.create_all(made.engine)
-    yield made
-    made.close()
-    with admin.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name}"))
-    admin.dispose()
 
 
 def at_once(*acts: Callable[[], Approval]) -> tuple[list[Approval], list[str]]:
@@ -73,58 +45,59 @@ def answer(database: Database, approval_id: str, actor: str, given: Answer = Ans
         return approve.answer(session, approval_id, given, actor=actor, at=NOW + timedelta(minutes=1))
 
 
-def test_a_double_click_is_one_yes(shared: Database) -> None:
-    asked = ask(shared, people=1)
-    taken, refused = at_once(*[lambda: answer(shared, asked, "ada")] * 4)
+def test_a_double_click_is_one_yes(each_database: Database) -> None:
+    asked = ask(each_database, people=1)
+    taken, refused = at_once(*[lambda: answer(each_database, asked, "ada")] * 4)
     assert [one.answer for one in taken] == [Answer.APPROVED]
     assert len(refused) == 3
     assert {says.split(":")[0] for says in refused} == {"ada has answered already"}
 
 
-def test_a_yes_and_a_no_are_one_answer(shared: Database) -> None:
-    asked = ask(shared, people=1)
+def test_a_yes_and_a_no_are_one_answer(each_database: Database) -> None:
+    asked = ask(each_database, people=1)
     taken, refused = at_once(
-        lambda: answer(shared, asked, "ada"), lambda: answer(shared, asked, "bob", Answer.DENIED)
+        lambda: answer(each_database, asked, "ada"),
+        lambda: answer(each_database, asked, "bob", Answer.DENIED),
     )
     (one,), (told,) = taken, refused
     assert told.startswith(f"{one.actor} has answered already: {one.answer}")
 
 
-def test_of_three_people_and_their_double_clicks_two_are_counted(shared: Database) -> None:
-    asked = ask(shared, people=2)
+def test_of_three_people_and_their_double_clicks_two_are_counted(each_database: Database) -> None:
+    asked = ask(each_database, people=2)
     names = ["ada", "ada", "bob", "bob", "eve", "eve"]
-    taken, refused = at_once(*(lambda name=name: answer(shared, asked, name) for name in names))  # type: ignore[misc]
+    taken, refused = at_once(*(lambda name=name: answer(each_database, asked, name) for name in names))  # type: ignore[misc]
     assert (len(taken), len(refused)) == (2, 4)
-    with shared.reading() as session:
+    with each_database.reading() as session:
         found = approve.get(session, asked)
         assert approve.unfollowed(session) == [asked]
     assert found.answer is Answer.APPROVED
     assert len({yes.actor for yes in found.yeses}) == len(found.yeses) == 2
 
 
-def test_an_answer_and_a_snooze_leave_one_that_is_answered(shared: Database) -> None:
-    asked = ask(shared, people=1)
+def test_an_answer_and_a_snooze_leave_one_that_is_answered(each_database: Database) -> None:
+    asked = ask(each_database, people=1)
 
     def snooze() -> Approval:
-        with shared.writing() as session:
+        with each_database.writing() as session:
             at = NOW + timedelta(minutes=1)
             until = NOW + timedelta(hours=2)
             return approve.snooze(session, asked, until, actor="bob", at=at, most=timedelta(days=1))
 
-    at_once(lambda: answer(shared, asked, "ada"), snooze)
-    with shared.reading() as session:
+    at_once(lambda: answer(each_database, asked, "ada"), snooze)
+    with each_database.reading() as session:
         assert approve.get(session, asked).answer is Answer.APPROVED
         assert approve.waiting(session) == []
 
 
-def test_two_processes_remind_once(shared: Database) -> None:
+def test_two_processes_remind_once(each_database: Database) -> None:
     now = NOW + timedelta(minutes=15)
-    with shared.writing() as session:
+    with each_database.writing() as session:
         asked = approve.ask(session, "dec_1", "inc_1", "abc", NOW, timedelta(hours=1), remind_at=now)
     claimed: list[bool] = []
 
     def remind() -> Approval:
-        with shared.writing() as session:
+        with each_database.writing() as session:
             claimed.append(approve.remind_next(session, asked, now, now + timedelta(minutes=15)))
             return approve.get(session, asked)
 

@@ -63,11 +63,11 @@ class OverApprise:
         found = [int(match[1]) for entry in result.logs() if (match := _STATUS.search(entry.message))]
         if not found:
             raise NotDelivered("it was not taken", again=True)
-        status, busy = found[-1], found[-1] == 429
+        status = found[-1]
         raise NotDelivered(
             f"answered {status}",
             again=status >= 500 or status in LATER,
-            after=_AFTER if busy else 0,
+            after=_AFTER if status == 429 else 0,
             status=status,
         )
 

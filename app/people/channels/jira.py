@@ -12,7 +12,6 @@ from typing import Any, Literal
 import httpx
 from pydantic import Field
 
-from app.foundation.ids import derived_id
 from app.people.channel import ChannelParams, NotDelivered
 from app.people.message import NEEDS_A_PERSON, Card, Kind, Message
 from app.people.sending import sent, told
@@ -21,7 +20,6 @@ from app.systems.connections import HttpsAddress, SecretRef
 
 _MOST_SUMMARY = 255
 _MOST_TEXT = 30_000
-_CLOSED = frozenset({"resolved", "suppressed"})
 
 
 class JiraParams(ChannelParams):
@@ -58,23 +56,21 @@ class Jira:
             else:
                 return reference
         # Without one that we know of, or where somebody deleted it.
-        key = derived_id("msg", message.kind, message.about, message.incident_id)
         found = self._find(message.incident_id)
         if found is None:
-            return self._create(message, card, key)
+            return self._create(message, card)
         issue, made_by = found
-        if made_by != key:
+        if made_by != message.key:
             self._comment(issue, message)
         return issue
 
     def refresh(self, card: Card, reference: str) -> None:
-        closed = card.state in _CLOSED
         fields = self._ask("GET", f"issue/{reference}", params={"fields": "status"})["fields"]
-        if (fields["status"]["statusCategory"]["key"] == "done") == closed:
+        if (fields["status"]["statusCategory"]["key"] == "done") == card.is_over:
             return
-        wanted = self._given.done if closed else self._given.reopened
+        wanted = self._given.done if card.is_over else self._given.reopened
         ways = self._ask("GET", f"issue/{reference}/transitions").get("transitions", [])
-        fit = [way for way in ways if (way["to"]["statusCategory"]["key"] == "done") == closed]
+        fit = [way for way in ways if (way["to"]["statusCategory"]["key"] == "done") == card.is_over]
         if not fit:
             raise NotDelivered(f"its workflow has no way to {wanted!r} from where it stands", again=False)
         way = next((way for way in fit if way["to"]["name"].casefold() == wanted.casefold()), fit[0])
@@ -100,7 +96,7 @@ class Jira:
             return str(issue["key"]), str(made_by)
         return None
 
-    def _create(self, message: Message, card: Card | None, key: str) -> str:
+    def _create(self, message: Message, card: Card | None) -> str:
         issue = {
             "fields": {
                 "project": {"key": self._given.project},
@@ -109,7 +105,7 @@ class Jira:
                 "description": _document(body(message, card, _MOST_TEXT)),
                 "labels": [message.incident_id, "mendline"],
             },
-            "properties": [{"key": "mendline", "value": {"message": key}}],
+            "properties": [{"key": "mendline", "value": {"message": message.key}}],
         }
         return str(self._ask("POST", "issue", json=issue)["key"])
 

@@ -14,7 +14,6 @@ from typing import Any, Literal
 import httpx
 from pydantic import Field
 
-from app.foundation.ids import derived_id
 from app.people.channel import ChannelParams, NotDelivered
 from app.people.message import NEEDS_A_PERSON, Card, Kind, Message
 from app.people.sending import sent, told
@@ -24,7 +23,6 @@ from app.systems.connections import HttpsAddress, SecretRef
 _TABLE = "incident"
 _IN_PROGRESS, _RESOLVED = "2", "6"
 _FINAL = frozenset({"7", "8"})  # closed, cancelled
-_CLOSED = frozenset({"resolved", "suppressed"})
 _MOST_SUMMARY = 160
 _MOST_TEXT = 4000
 _URGENCY = {"critical": "1", "error": "2", "warning": "3", "info": "3"}
@@ -61,21 +59,20 @@ class ServiceNow:
         if reference and self._state(reference) not in (None, *_FINAL):
             self._note(reference, message)
             return reference
-        key = derived_id("msg", message.kind, message.about, message.incident_id)
         found = self._find(message.incident_id)
         if found is None:
-            return self._create(message, card, key)
+            return self._create(message, card)
         sys_id, made_by = str(found["sys_id"]), str(found.get("correlation_display", ""))
-        if key not in made_by:
+        if message.key not in made_by:
             self._note(sys_id, message)
         return sys_id
 
     def refresh(self, card: Card, reference: str) -> None:
-        state, closed = self._state(reference), card.state in _CLOSED
-        if state is None or state in _FINAL or (state == _RESOLVED) == closed:
+        state = self._state(reference)
+        if state is None or state in _FINAL or (state == _RESOLVED) == card.is_over:
             return
         change = {"state": _IN_PROGRESS, "work_notes": "It fires again."}
-        if closed:
+        if card.is_over:
             change = {
                 "state": _RESOLVED,
                 "close_code": self._given.close_code,
@@ -112,13 +109,13 @@ class ServiceNow:
         )
         return next(iter(answer.get("result", [])), None)
 
-    def _create(self, message: Message, card: Card | None, key: str) -> str:
+    def _create(self, message: Message, card: Card | None) -> str:
         urgency = _URGENCY.get(card.severity if card else "error", "2")
         fields = {
             "short_description": _plain(subject(message, card, _MOST_SUMMARY)),
             "description": _plain(body(message, card, _MOST_TEXT)),
             "correlation_id": message.incident_id,
-            "correlation_display": f"Mendline {key}",
+            "correlation_display": f"Mendline {message.key}",
             "urgency": urgency,
             "impact": urgency,
         }

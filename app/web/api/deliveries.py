@@ -19,4 +19,4 @@ def list_(
     """Those that are late or were given up, newest first; of one incident all, in time order."""
     with parts.database.reading() as session:
         found = store.deliveries(session, incident)
-    return {"items": [one.model_dump(mode="json") | {"state": one.state} for one in found]}
+    return {"items": [one.model_dump(mode="json") for one in found]}
