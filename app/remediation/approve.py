@@ -217,9 +217,7 @@ def _put_off(session: Session, approval_id: str) -> timedelta:
     return total
 
 
-def to_remind(
-    session: Session, now: datetime, open_states: Sequence[str], limit: int = 100
-) -> list[Approval]:
+def to_remind(session: Session, now: datetime, open_states: Sequence[str], limit: int = 50) -> list[Approval]:
     """Those of which people are to be reminded now: their time has not passed and their incident is open."""
     rows = session.exec(
         select(ApprovalRow)

@@ -70,6 +70,7 @@ class House:
             strategies,
             owner_of=lambda runbook: runbook_owner if runbook else "",
         )
+        self.card = cards.card
         self.telling = [self._telling(cards) for _ in range(2)]
         gates = site.gates
         if policy is not None:
@@ -358,3 +359,15 @@ def test_an_answer_that_says_two_things_is_none(house: House, answer: Answer, fi
     with pytest.raises(Invalid):
         house.desk.answer(person("ada"), approval.id, answer, **fields)
     assert house.approval(approval.incident_id).answer is None
+
+
+def test_a_card_names_other_fixes_without_asking_the_far_side(house: House) -> None:
+    target = house.site.job("nightly", "ask", allow=("retry_with_exponential_backoff", "recover_service"))
+    incident_id = house.site.incident(target)
+    asked = house.site.jobs.asked.total()
+    card = house.card(incident_id)
+    assert card is not None
+    assert card.question is not None
+    assert card.question.others == ("recover_service",)
+    assert card.owners[0] == "data"
+    assert house.site.jobs.asked.total() == asked

@@ -202,10 +202,10 @@ def _standing(parts: Parts, view: View) -> str:
 
 def _others(parts: Parts, view: View) -> tuple[str, ...]:
     """The strategies that could be asked about instead of the one that waits."""
-    if view.asked is None or view.asked.plan is None or view.diagnosis is None:
+    if view.asked is None or view.asked.plan is None:
         return ()
     cards = Cards(parts.database, parts.targets, parts.strategies)
-    return cards.others(view.trail.incident, view.diagnosis, view.asked.plan)
+    return cards.others(view.trail.incident, view.asked.plan)
 
 
 def _not_ready(parts: Parts) -> str:
