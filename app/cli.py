@@ -27,6 +27,7 @@ _COMMANDS = {
     ),
     "operate": ("pause", "resume", "strategy"),
     "targets": ("target",),
+    "people": ("people",),
     "policy": ("policy",),
     "shadow": ("mode", "shadow"),
     "savings": ("savings",),

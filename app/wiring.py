@@ -447,7 +447,7 @@ class Service:
         return book.runbook.owner if book else ""
 
     def readiness(self) -> dict[str, str]:
-        """Part by part: "ok", or what it waits for. Ready when all are ok."""
+        """Part by part: "ok", or what it waits for. Ready when all but `people` are ok."""
         brain = "ok" if self.brain.doing == "ready" else (self.brain.failed or self.brain.doing)
         self.store.targets.all()
         problem = self.store.targets.problem
@@ -457,7 +457,13 @@ class Service:
             database = "ok"
         except Exception as error:
             database = type(error).__name__
-        return {"database": database, "diagnosis": brain, "targets": problem.says if problem else "ok"}
+        try:
+            self.store.directory.read()
+            people = "ok"
+        except Invalid as error:
+            people = error.says
+        targets = problem.says if problem else "ok"
+        return {"database": database, "diagnosis": brain, "targets": targets, "people": people}
 
     def close(self) -> None:
         """Commits what waits, stops taking up work, lets messages out."""

@@ -6,6 +6,7 @@ runbooks   write for it: runbook
 incidents  watch it: incidents, explain, approvals, approve, deny, undo, correct, move
 operate    steer it: pause, resume, strategy
 targets    say what may be acted on: target
+people     who is told: people check, people deliveries
 policy     its rules: policy lint, policy explain, policy replay
 savings    what it is worth: savings
 shadow     try it out: mode, shadow

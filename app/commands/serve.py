@@ -215,7 +215,11 @@ def _check_parts(settings: "Settings") -> list[tuple[str, str, str]]:  # type: i
         found.append(("targets", "wrong", f"{targets.problem.says}: {said}"))
     else:
         found.append(("targets", "ok", f"{registered} registered in {targets.path}"))
-    for part, source in (("policy", store.policy), ("freezes", store.freezes)):
+    for part, source in (
+        ("policy", store.policy),
+        ("freezes", store.freezes),
+        ("people", store.directory),
+    ):
         try:
             source.read()
             found.append((part, "ok", ""))

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Column
 
 from app.foundation.errors import Invalid
-from app.people.person import Person, Role
+from app.people.person import CLI, Person, Role
 
 console = Console(highlight=False, emoji=False)
 quiet = Console(stderr=True, highlight=False)
@@ -29,7 +29,7 @@ def as_json(value: Any) -> None:
 def actor() -> str:
     """Who types: recorded with every act."""
     try:
-        return f"cli:{getpass.getuser()}"
+        return f"{CLI}{getpass.getuser()}"
     except (KeyError, OSError):
         return "cli"
 

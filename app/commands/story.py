@@ -87,6 +87,15 @@ def show_trail(console: Console, trail: Trail) -> None:
             console.print(f"[bold]{approval.answer}[/] by {plain(approval.actor)}{why}")
     for repair in trail.repairs:
         _show_repair(console, repair)
+    if trail.told:
+        console.rule("[dim]told[/]", align="left")
+    for told in trail.told:
+        why = f": {plain(told.says)}" if told.says else ""
+        console.print(
+            f"[dim]{told.ended_at or told.at:%H:%M:%S}[/] {told.message.kind} to {plain(told.channel)}  "
+            f"[dim]{told.state}{why}[/]",
+            soft_wrap=True,
+        )
     console.rule("[dim]states[/]", align="left")
     for change in trail.transitions:
         console.print(

@@ -1,22 +1,31 @@
 """The port of channels: one way of reaching people."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from app.foundation.errors import MendlineError
-from app.people.message import Card, Message
+from app.foundation.record import Record
+from app.people.message import EVERY_KIND, Card, Kind, Message
+
+
+class ChannelParams(Record):
+    """What every entry under `channels:` may say. `kinds`: what is told there; of what stands there
+    already, all news is.
+    """
+
+    kinds: tuple[Kind, ...] = EVERY_KIND
 
 
 class NotDelivered(MendlineError):
     """The far side did not take it. With `again`, a later try may help, not before `after` seconds.
 
-    `says` goes to logs and pages: it never holds an address or a token.
+    `says` goes to logs and pages: it never holds an address or a token. `status`: the HTTP one, 0 without any.
     """
 
     code = "not_delivered"
 
-    def __init__(self, says: str, *, again: bool, after: float = 0) -> None:
+    def __init__(self, says: str, *, again: bool, after: float = 0, status: int = 0) -> None:
         super().__init__(says)
-        self.again, self.after = again, after
+        self.again, self.after, self.status = again, after, status  # type: ignore[misc]
 
 
 class Channel(Protocol):
@@ -37,4 +46,13 @@ class Channel(Protocol):
 
     def close(self) -> None:
         """Lets go of connections."""
+        ...
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """A channel that can be asked whether it would take a message, without telling anybody."""
+
+    def check(self) -> str:
+        """What it is, in words without an address. Raises NotDelivered."""
         ...

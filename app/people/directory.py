@@ -125,13 +125,19 @@ class DirectoryFile(Watched[Directory]):
     def __init__(self, path: Path) -> None:
         super().__init__(lambda: [path], lambda: read_directory(path) if path.exists() else Directory())
         self.path = path
-        self._last = Directory()
+        self._last: Directory | None = None
 
     def last(self) -> Directory:
         """What it says, or said when it could last be read: a mistake in it must not silence a message."""
         with suppress(Invalid):
             self._last = self.read()
-        return self._last
+        return self._last or Directory()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it could never be read since the start, so that nobody knows whom to tell."""
+        self.last()
+        return self._last is None
 
 
 def read_directory(path: Path) -> Directory:

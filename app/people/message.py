@@ -1,12 +1,19 @@
 """What people are told: a message says what just happened, a card how an incident stands now."""
 
 from datetime import datetime
+from typing import Literal
 
+from app.foundation.ids import derived_id
 from app.foundation.record import Record
+
+Kind = Literal["escalated", "waiting", "reminder", "undone", "stuck", "handed_over", "stopped", "verified"]
+# After these somebody has to do something; the others only tell.
+NEEDS_A_PERSON: tuple[Kind, ...] = ("escalated", "waiting", "undone", "stuck", "handed_over", "stopped")
+EVERY_KIND: tuple[Kind, ...] = (*NEEDS_A_PERSON, "reminder", "verified")
 
 
 class Message(Record):
-    """`kind` is escalated, waiting, reminder, verified, undone, stopped or answered; `text` is what a person reads.
+    """`kind` is one of `Kind`; `text` is what a person reads.
 
     about    what makes it this message (an approval's, a decision's or a remediation's id): of one kind about
              one thing there is one message, however often it is told.
@@ -20,6 +27,11 @@ class Message(Record):
     about: str
     url: str = ""
     owners: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The same for the same message, however often it is told."""
+        return derived_id("msg", self.kind, self.about, self.incident_id)
 
 
 class Fix(Record):
@@ -73,3 +85,8 @@ class Card(Record):
     ended: str = ""
     undoable: str = ""
     owners: tuple[str, ...] = ()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody need do anything about it any more."""
+        return self.state in ("resolved", "suppressed")

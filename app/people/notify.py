@@ -7,7 +7,7 @@ lane of its own, so that a slow one holds up no other and none holds up a repair
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlmodel import Session
 from tenacity import (
@@ -37,6 +37,10 @@ _GIVE_UP_AFTER = timedelta(hours=24)
 # Of one try; after that the message waits for its next one, up to five minutes.
 _ATTEMPTS = 3
 _LONGEST_SECONDS = 300
+# A channel that fails is left alone for so long at most: one message that it cannot take delays no others for long.
+_LONGEST_HOLD_SECONDS = 10
+# Where messages wait that came while `people.yaml` had never been readable.
+_NOBODY = ""
 
 
 class Notify:
@@ -61,6 +65,8 @@ class Notify:
         self._lane = Lane("people", settings.lanes)
         self._busy: set[str] = set()
         self._open: dict[str, tuple[object, Channel]] = {}
+        # Channels that are left alone until then, and how often in a row they have failed.
+        self._held: dict[str, tuple[datetime, int]] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -87,7 +93,7 @@ class Notify:
         log(__name__).info(
             "people.told", kind=message.kind, incident_id=message.incident_id, says=message.text[:300]
         )
-        channels = self._channels(message, later)
+        channels = self.channels(message, later)
         if not channels:
             return
         if session is not None:
@@ -111,11 +117,14 @@ class Notify:
         route = self._directory.last().route(owners)
         return tuple(step.after for step in route.then) if route else ()
 
-    def _channels(self, message: Message, later: timedelta | None) -> tuple[str, ...]:
+    def channels(self, message: Message, later: timedelta | None = None) -> tuple[str, ...]:
+        """Who is told of it: those on its owners' route, the later ones once it has waited so long."""
         route = self._directory.last().route(message.owners)
         first = route.to if route else ()
         due = [step.to for step in route.then if later and step.after <= later] if route else []
-        return (*first, *(name for to in due for name in to), *self._webhooks())
+        if self._directory.is_lost:
+            first = (_NOBODY,)
+        return tuple(dict.fromkeys((*first, *(name for to in due for name in to), *self._webhooks())))
 
     def _webhooks(self) -> tuple[str, ...]:
         return tuple(f"webhook {number}" for number, _ in enumerate(self._settings.webhooks, 1))
@@ -135,23 +144,45 @@ class Notify:
     def _look(self) -> None:
         with self._database.reading() as session:
             waiting = store.under_way(session)
+        now = self._clock.now()
+        if _NOBODY in waiting:
+            waiting.discard(_NOBODY)
+            self._find_the_way()
         for name in sorted(waiting):
             with self._lock:
-                if name in self._busy or self._stop.is_set():
+                if name in self._busy or self._stop.is_set() or self._is_held(name, now):
                     continue
                 self._busy.add(name)
             self._lane.submit(self._serve, name)
+
+    def _find_the_way(self) -> None:
+        """Sends on what was told while nobody knew whom to tell."""
+        if self._directory.is_lost:
+            return
+        with self._database.writing() as session:
+            for delivery in store.due(session, _NOBODY, self._clock.now()):
+                store.queue(session, delivery.message, self.channels(delivery.message), delivery.at)
+                store.drop(session, delivery.id)
+
+    def _is_held(self, name: str, now: datetime) -> bool:
+        return name in self._held and now < self._held[name][0]
+
+    def _hold(self, name: str, after: float) -> None:
+        """Leaves the whole channel alone: for as long as it asks for, else a little longer each time."""
+        failures = self._held[name][1] + 1 if name in self._held else 1
+        seconds = after or min(2.0 ** min(failures, 10) / 2, _LONGEST_HOLD_SECONDS)
+        self._held[name] = self._clock.now() + timedelta(seconds=seconds), failures
 
     def _serve(self, name: str) -> None:
         """Delivers and refreshes all that is due in one channel; the first failure that may pass ends it."""
         try:
             channel = self._channel(name)
-            more = True
-            while more and not self._stop.is_set():
-                more = self._deliver(name, channel)
+            while not self._stop.is_set() and self._deliver(name, channel):
+                pass
             if channel is not None and not self._stop.is_set():
                 self._refresh(name, channel)
         except Exception as error:
+            self._hold(name, 0)
             log(__name__).error("people.channel_failed", channel=name, exc_info=error)
         finally:
             with self._lock:
@@ -165,20 +196,27 @@ class Notify:
             if self._stop.is_set():
                 return False
             message = delivery.message
+            card = self._card_of(message.incident_id)
             with self._database.reading() as session:
                 known = store.reference(session, message.incident_id, name)
+            if not self._hears(name, message, known) or _is_over(message, card):
+                with self._database.writing() as session:
+                    store.drop(session, delivery.id)
+                continue
             refused: NotDelivered | None = None
             reference = known
             try:
-                reference = self._try(name, channel, message, known)
+                reference = self._try(name, channel, message, card, known)
             except NotDelivered as error:
                 refused = error
             now = self._clock.now()
             next_at = None
             if refused is not None and refused.again and now - delivery.at < _GIVE_UP_AFTER:
                 next_at = now + timedelta(
-                    seconds=max(refused.after, min(2 ** (delivery.attempts + 1), _LONGEST_SECONDS))
+                    seconds=max(refused.after, min(2 ** min(delivery.attempts + 1, 10), _LONGEST_SECONDS))
                 )
+            if refused is not None and next_at is not None:
+                self._hold(name, refused.after)
             with self._database.writing() as session:
                 store.tried(
                     session, delivery.id, says=refused.says if refused else "", next_at=next_at, at=now
@@ -188,22 +226,39 @@ class Notify:
             metrics.MESSAGES.labels(
                 name, "delivered" if refused is None else "late" if next_at else "lost"
             ).inc()
-            if refused is not None:
-                log(__name__).error(
-                    "people.not_told",
-                    channel=name,
-                    incident_id=message.incident_id,
-                    says=refused.says,
-                    again=next_at is not None,
-                )
-                if next_at is not None:
-                    return False
+            if refused is None:
+                self._held.pop(name, None)
+                continue
+            log(__name__).error(
+                "people.not_told",
+                channel=name,
+                incident_id=message.incident_id,
+                says=refused.says,
+                again=next_at is not None,
+            )
+            if next_at is not None:
+                return False
         return bool(due)
 
-    def _try(self, name: str, channel: Channel | None, message: Message, reference: str) -> str:
+    def _card_of(self, incident_id: str) -> Card | None:
+        try:
+            return self._card(incident_id)
+        except Exception as error:  # one that cannot be read must not silence a channel
+            log(__name__).error("people.no_card", incident_id=incident_id, exc_info=error)
+            return None
+
+    def _hears(self, name: str, message: Message, reference: str) -> bool:
+        """Whether it is told there: its kind was asked for, or it is news of what stands there already."""
+        entry = self._directory.last().channels.get(name)
+        if entry is None or message.kind in entry.kinds:
+            return True
+        return bool(reference) and message.kind != "reminder"
+
+    def _try(
+        self, name: str, channel: Channel | None, message: Message, card: Card | None, reference: str
+    ) -> str:
         if channel is None:
             raise NotDelivered(f"there is no channel {name!r} any more", again=True)
-        card = self._card(message.incident_id)
         tries = Retrying(
             stop=stop_after_attempt(_ATTEMPTS) | stop_when_event_set(self._stop),
             sleep=sleep_using_event(self._stop),
@@ -220,24 +275,26 @@ class Notify:
             raise NotDelivered(f"it broke: {type(error).__name__}", again=True) from None
 
     def _refresh(self, name: str, channel: Channel) -> None:
-        with self._database.writing() as session:
-            stale = store.take_stale(session, name)
-        for number, (incident_id, reference) in enumerate(stale):
-            card = self._card(incident_id)
-            if card is None:
-                continue
+        if self._is_held(name, self._clock.now()):
+            return
+        with self._database.reading() as session:
+            stale = store.stale(session, name)
+        for thread in stale:
+            if self._stop.is_set():
+                return
+            card = self._card_of(thread.incident_id)
             try:
-                channel.refresh(card, reference)
+                if card is not None:
+                    channel.refresh(card, thread.reference)
             except NotDelivered as refused:
                 log(__name__).error(
-                    "people.not_refreshed", channel=name, incident_id=incident_id, says=refused.says
+                    "people.not_refreshed", channel=name, incident_id=thread.incident_id, says=refused.says
                 )
                 if refused.again:
-                    with self._database.writing() as session:
-                        for left, _ in stale[number:]:
-                            store.make_stale(session, left, name)
-                    self._stop.wait(min(refused.after or _LOOK_SECONDS, 60))
+                    self._hold(name, refused.after)
                     return
+            with self._database.writing() as session:
+                store.refreshed(session, thread)
 
     def _channel(self, name: str) -> Channel | None:
         """The channel of this name as it is set up now; None when there is none any more."""
@@ -275,3 +332,10 @@ class Notify:
 def _soon(refused: NotDelivered) -> bool:
     """Whether trying at once may help: the far side did not ask for patience."""
     return refused.again and not refused.after
+
+
+def _is_over(message: Message, card: Card | None) -> bool:
+    """Whether it reminds of a question that has its answer by now: a channel was away, or slow."""
+    if message.kind != "reminder" or card is None or not message.about.startswith("apr_"):
+        return False
+    return card.question is None or not message.about.startswith(card.question.approval_id)

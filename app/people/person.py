@@ -5,6 +5,9 @@ from enum import StrEnum
 from app.foundation.errors import NotAllowed
 from app.foundation.record import Record
 
+# Before the name of whoever types at the machine itself.
+CLI = "cli:"
+
 
 class Role(StrEnum):
     """From what may least to what may most; INGEST is for keys that only send events."""

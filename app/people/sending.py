@@ -1,14 +1,17 @@
 """Sending: one HTTP request of a channel, with what may go wrong told as NotDelivered and never as an address."""
 
 from collections.abc import Callable
-from contextlib import suppress
+from typing import Any
 
 import httpx
 
 from app.people.channel import NotDelivered
 from app.systems.far_side import FarSideError
 
-_LATER = frozenset({408, 409, 425, 429})
+# Statuses after which a later try may help.
+LATER = frozenset({408, 409, 425, 429})
+_LONGEST_AFTER = 3600.0
+_AFTER = 60.0  # where the far side asks for patience in a way that we do not read
 
 
 def sent(request: Callable[[], httpx.Response]) -> httpx.Response:
@@ -23,8 +26,26 @@ def sent(request: Callable[[], httpx.Response]) -> httpx.Response:
         raise NotDelivered("its address is not one", again=False) from None
     if answer.is_success:
         return answer
-    after = 0.0
-    with suppress(ValueError):
-        after = float(answer.headers.get("retry-after", 0))
-    again = answer.status_code >= 500 or answer.status_code in _LATER
-    raise NotDelivered(f"answered {answer.status_code}", again=again, after=after)
+    again = answer.status_code >= 500 or answer.status_code in LATER
+    raise NotDelivered(
+        f"answered {answer.status_code}", again=again, after=_after(answer), status=answer.status_code
+    )
+
+
+def told(answer: httpx.Response) -> dict[str, Any]:
+    """The JSON object that was answered. Raises NotDelivered for anything else, as from a page in between."""
+    try:
+        said = answer.json()
+    except ValueError:
+        said = None
+    if not isinstance(said, dict):
+        raise NotDelivered("answered, but not as it should", again=True)
+    return said
+
+
+def _after(answer: httpx.Response) -> float:
+    """Seconds to wait, at most an hour; 0 when nothing was said."""
+    said = answer.headers.get("retry-after", "").strip()
+    if said.isdecimal():
+        return min(float(said), _LONGEST_AFTER)
+    return _AFTER if said else 0.0

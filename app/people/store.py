@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import and_, exists, or_, update
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from app.db.bulk import add_once
@@ -14,7 +15,12 @@ from app.people.tables import DeliveryRow, ThreadRow
 
 
 class Delivery(Record):
-    """One message to one channel. `ended_at` None: under way; `says`: why it is not there, empty when it is."""
+    """One message to one channel.
+
+    ended_at   None: it is under way.
+    says       why it is not there, empty otherwise.
+    state      delivered, lost, late, or under way.
+    """
 
     id: str
     channel: str
@@ -24,6 +30,7 @@ class Delivery(Record):
     attempts: int
     ended_at: datetime | None
     says: str
+    state: str
 
 
 def queue(session: Session, message: Message, channels: Iterable[str], at: datetime) -> None:
@@ -45,26 +52,32 @@ def queue(session: Session, message: Message, channels: Iterable[str], at: datet
 def under_way(session: Session) -> set[str]:
     """The channels for which something waits."""
     told = session.exec(select(DeliveryRow.channel).where(col(DeliveryRow.ended_at).is_(None)).distinct())
-    changed = session.exec(select(ThreadRow.channel).where(col(ThreadRow.stale)).distinct())
+    changed = session.exec(select(ThreadRow.channel).where(col(ThreadRow.stale) > 0).distinct())
     return {*told.all(), *changed.all()}
 
 
 def due(session: Session, channel: str, now: datetime, limit: int = 100) -> list[Delivery]:
     """What may be tried now, oldest first; a message waits behind the older ones of its incident."""
+    older = aliased(DeliveryRow)
+    waits_behind = exists().where(
+        col(older.incident_id) == DeliveryRow.incident_id,
+        col(older.channel) == channel,
+        col(older.ended_at).is_(None),
+        or_(
+            col(older.at) < DeliveryRow.at,
+            and_(col(older.at) == DeliveryRow.at, col(older.id) < DeliveryRow.id),
+        ),
+    )
     rows = session.exec(
         select(DeliveryRow)
         .where(col(DeliveryRow.ended_at).is_(None))
         .where(DeliveryRow.channel == channel)
+        .where(col(DeliveryRow.next_at) <= now)
+        .where(~waits_behind)
         .order_by(col(DeliveryRow.at), col(DeliveryRow.id))
         .limit(limit)
     ).all()
-    before: set[str] = set()
-    found = []
-    for row in rows:
-        if row.next_at <= now and row.incident_id not in before:
-            found.append(_delivery(row))
-        before.add(row.incident_id)
-    return found
+    return [_delivery(row) for row in rows]
 
 
 def tried(session: Session, delivery_id: str, *, says: str, next_at: datetime | None, at: datetime) -> None:
@@ -79,6 +92,11 @@ def tried(session: Session, delivery_id: str, *, says: str, next_at: datetime | 
     session.add(row)
 
 
+def drop(session: Session, delivery_id: str) -> None:
+    """Takes back what need not be told any more."""
+    session.delete(session.get_one(DeliveryRow, delivery_id))
+
+
 def deliveries(session: Session, incident_id: str = "", limit: int = 100) -> list[Delivery]:
     """Of one incident all, in time order; else those that are late or were given up, newest first."""
     query = select(DeliveryRow)
@@ -90,6 +108,7 @@ def deliveries(session: Session, incident_id: str = "", limit: int = 100) -> lis
 
 
 def _delivery(row: DeliveryRow) -> Delivery:
+    well, badly = ("under way", "late") if row.ended_at is None else ("delivered", "lost")
     return Delivery(
         id=row.id,
         channel=row.channel,
@@ -99,6 +118,7 @@ def _delivery(row: DeliveryRow) -> Delivery:
         attempts=row.attempts,
         ended_at=row.ended_at,
         says=row.says,
+        state=badly if row.says else well,
     )
 
 
@@ -109,8 +129,12 @@ def reference(session: Session, incident_id: str, channel: str) -> str:
 
 
 def keep_reference(session: Session, incident_id: str, channel: str, reference: str) -> None:
-    """Notes what the channel calls it."""
-    session.merge(ThreadRow(incident_id=incident_id, channel=channel, reference=reference))
+    """Notes what the channel calls it; what changed while it was made there is shown next."""
+    row = session.get(ThreadRow, (incident_id, channel), with_for_update=True)
+    if row is None:
+        row = ThreadRow(incident_id=incident_id, channel=channel, reference=reference, stale=1)
+    row.reference = reference
+    session.add(row)
 
 
 def of_reference(session: Session, channel: str, reference: str) -> str:
@@ -123,22 +147,17 @@ def of_reference(session: Session, channel: str, reference: str) -> str:
 
 def changed(session: Session, incident_id: str) -> None:
     """Notes that what stands of the incident in channels is out of date."""
-    session.execute(update(ThreadRow).where(col(ThreadRow.incident_id) == incident_id).values(stale=True))
+    thread = col(ThreadRow.incident_id) == incident_id
+    session.execute(update(ThreadRow).where(thread).values(stale=ThreadRow.stale + 1))
 
 
-def take_stale(session: Session, channel: str, limit: int = 100) -> list[tuple[str, str]]:
-    """Incidents and references that are to be refreshed now; a later change makes them stale again."""
-    rows = session.exec(
-        select(ThreadRow).where(col(ThreadRow.stale)).where(ThreadRow.channel == channel).limit(limit)
-    ).all()
-    for row in rows:
-        row.stale = False
-        session.add(row)
-    return [(row.incident_id, row.reference) for row in rows]
+def stale(session: Session, channel: str, limit: int = 100) -> list[ThreadRow]:
+    """What is to be refreshed in the channel."""
+    query = select(ThreadRow).where(col(ThreadRow.stale) > 0, ThreadRow.channel == channel)
+    return list(session.exec(query.limit(limit)).all())
 
 
-def make_stale(session: Session, incident_id: str, channel: str) -> None:
-    """Puts back what could not be refreshed."""
-    row = session.get_one(ThreadRow, (incident_id, channel))
-    row.stale = True
-    session.add(row)
+def refreshed(session: Session, row: ThreadRow) -> None:
+    """Notes that the channel shows what had changed when `row` was read; a change since then keeps it stale."""
+    thread = and_(col(ThreadRow.incident_id) == row.incident_id, col(ThreadRow.channel) == row.channel)
+    session.execute(update(ThreadRow).where(thread).values(stale=ThreadRow.stale - row.stale))

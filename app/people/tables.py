@@ -21,6 +21,9 @@ class DeliveryRow(SQLModel, table=True):
             postgresql_where=text("ended_at IS NULL"),
         ),
         Index("ix_delivery_incident_id", "incident_id"),
+        Index(
+            "ix_delivery_failed", "at", sqlite_where=text("says <> ''"), postgresql_where=text("says <> ''")
+        ),
     )
 
     id: str = Field(primary_key=True)
@@ -36,14 +39,14 @@ class DeliveryRow(SQLModel, table=True):
 
 
 class ThreadRow(SQLModel, table=True):
-    """What a channel keeps of an incident: a Slack message, an alert, a ticket. Stale: the incident changed since."""
+    """What a channel keeps of an incident: a message, an alert, a ticket. `stale`: changes not shown there yet."""
 
     __tablename__ = "thread"
     __table_args__ = (
-        Index("ix_thread_stale", "stale", sqlite_where=text("stale"), postgresql_where=text("stale")),
+        Index("ix_thread_stale", "stale", sqlite_where=text("stale > 0"), postgresql_where=text("stale > 0")),
     )
 
     incident_id: str = Field(primary_key=True)
     channel: str = Field(primary_key=True)
     reference: str
-    stale: bool = False
+    stale: int = 0

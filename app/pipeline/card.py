@@ -11,7 +11,7 @@ from app.people.message import Card, Fix, Question
 from app.pipeline.situation import target_of
 from app.pipeline.trail import Trail, trail
 from app.remediation.approve import Answer, Approval
-from app.remediation.plan import ESCALATE, plan
+from app.remediation.plan import ESCALATE
 from app.remediation.strategy import Strategies
 from app.systems.targets import Targets
 
@@ -59,7 +59,7 @@ class Cards:
             type=diagnosis.type if diagnosis else "",
             confidence=diagnosis.confidence if diagnosis else None,
             evidence=_evidence(diagnosis),
-            question=self._question(found, diagnosis),
+            question=self._question(found),
             said=_said(found.approvals),
             ended=f"{ended.strategy} ended {ended.ended}: {ended.says}"
             if ended is not None and ended.strategy != ESCALATE
@@ -75,19 +75,16 @@ class Cards:
         owners = (target.owner if target else "", incident.target.owner, self._owner_of(cited))
         return tuple(dict.fromkeys(owner for owner in owners if owner))
 
-    def others(self, incident: Incident, diagnosis: Diagnosis, asked: Plan) -> tuple[str, ...]:
-        """The strategies that the target allows and that apply to it, other than the one asked about."""
-        target = target_of(incident, self._targets)
-        if target is None:
-            return ()
-        return tuple(
-            name
-            for name in target.allow
-            if name != asked.strategy
-            and plan(incident, only(diagnosis, name, ""), target, self._strategies).plan.strategy == name
-        )
+    def others(self, incident: Incident, asked: Plan) -> tuple[str, ...]:
+        """The strategies that the target allows, other than the one asked about.
 
-    def _question(self, found: Trail, diagnosis: Diagnosis | None) -> Question | None:
+        Whether one applies is seen when it is planned: that may ask a far system, and telling waits for none.
+        """
+        target = target_of(incident, self._targets)
+        allowed = target.allow if target else ()
+        return tuple(name for name in allowed if name != asked.strategy and name in self._strategies)
+
+    def _question(self, found: Trail) -> Question | None:
         waiting = found.waiting
         decision = next((d for d in found.decisions if waiting and d.id == waiting.decision_id), None)
         if waiting is None or decision is None or decision.plan is None:
@@ -99,7 +96,7 @@ class Cards:
             says=decision.says,
             waits_for=waiting.waits_for,
             expires_at=waiting.expires_at,
-            others=self.others(found.incident, diagnosis, decision.plan) if diagnosis else (),
+            others=self.others(found.incident, decision.plan),
         )
 
 

@@ -11,12 +11,13 @@ from sqlmodel import Session
 
 from app.db.engine import Database
 from app.foundation.clock import Clock
-from app.foundation.errors import Invalid, NotAllowed
+from app.foundation.errors import Invalid, NotAllowed, Unavailable
 from app.foundation.reading import nearest
+from app.knowledge.case import Case
 from app.knowledge.taxonomy import Taxonomy
 from app.learning.learn import Learn
 from app.people.directory import DirectoryFile
-from app.people.person import Person, Scope
+from app.people.person import CLI, Person, Scope
 from app.remediation import approve
 from app.remediation import undo as undos
 from app.remediation.approve import Answer, Approval
@@ -93,18 +94,27 @@ class Desk:
     ) -> Approval:
         """Records one person's answer and starts what follows, where nothing more is waited for."""
         person.need(Scope.APPROVE)
+        if answer is Answer.APPROVED and (right_type or other):
+            raise Invalid(
+                "approving and saying that something else is right do not go together; do one of them"
+            )
+        if right_type and other:
+            raise Invalid(
+                "say what it really is, or what to do instead: a new diagnosis has a plan of its own"
+            )
         if right_type:
             self._known("right_type", right_type, self._taxonomy.types)
         if other:
             self._known("other", other, self._strategies)
         with self._database.writing() as session:
+            actor = self._name(person)
             if answer is Answer.APPROVED:
-                self._not_their_own(session, person, approval_id)
+                actor = self._may_say_yes(session, actor, approval_id)
             given = approve.answer(
                 session,
                 approval_id,
                 answer,
-                actor=self._name(person),
+                actor=actor,
                 at=self._clock.now(),
                 plan_hash=plan_hash,
                 reason=reason,
@@ -123,15 +133,28 @@ class Desk:
         now = self._clock.now()
         until = now + lasts
         with self._database.writing() as session:
-            approve.snooze(session, approval_id, until, actor=self._name(person), at=now, reason=reason)
+            approve.snooze(
+                session,
+                approval_id,
+                until,
+                actor=self._name(person),
+                at=now,
+                most=_LONGEST_SNOOZE,
+                reason=reason,
+            )
         self._woken()
-        return f"{person.name} put it off until {until:%H:%M} UTC"
+        return f"{person.name} put it off until {until:%Y-%m-%d %H:%M} UTC"
 
     def correct(self, person: Person, incident_id: str, right_type: str, reason: str = "") -> str:
+        case = self.learn(person, incident_id, right_type, reason)
+        return f"{person.name} says that it is {right_type}; learned as {case.id}"
+
+    def learn(self, person: Person, incident_id: str, right_type: str, reason: str) -> Case:
+        """The case that it became."""
         person.need(Scope.OPERATE)
         case = self._learn.correct(incident_id, right_type, actor=self._name(person), reason=reason)
         self._woken()
-        return f"{person.name} says that it is {right_type}; learned as {case.id}"
+        return case
 
     def undo(self, person: Person, remediation_id: str, reason: str = "") -> str:
         self.take_back(person, remediation_id, reason)
@@ -155,16 +178,29 @@ class Desk:
 
     def _name(self, person: Person) -> str:
         """One name for one person, however they are called where they came from."""
-        member = self._directory.last().member(person.name)
+        member = self._directory.last().member(person.name.removeprefix(CLI))
         return member.name if member else person.name
 
-    def _not_their_own(self, session: Session, person: Person, approval_id: str) -> None:
-        directory = self._directory.last()
-        for author in approve.get(session, approval_id).not_by:
-            if directory.same(person.name, author):
+    def _may_say_yes(self, session: Session, actor: str, approval_id: str) -> str:
+        """The name under which this person's yes counts; raises NotAllowed where it does not.
+
+        Somebody who said yes under another name of theirs, as `people.yaml` has it by now, is no second person.
+        """
+        approval = approve.get(session, approval_id)
+        if approval.people == 1 and not approval.not_by:
+            return actor
+        try:
+            same = self._directory.read().same
+        except Invalid as error:
+            says = "while nobody can tell who is who, nothing is approved that depends on it"
+            raise Unavailable(f"{error.says}: {says}") from None
+        for author in approval.not_by:
+            if same(actor.removeprefix(CLI), author):
                 raise NotAllowed(
                     f"the change that failed is by {author}; the policy wants somebody else's yes"
                 )
+        known = (yes.actor for yes in approval.yeses)
+        return next((name for name in known if same(name.removeprefix(CLI), actor.removeprefix(CLI))), actor)
 
     def _known(self, place: str, word: str, known: Iterable[str]) -> None:
         if word not in known:

@@ -161,6 +161,8 @@ class Pipeline:
                 metrics.DECISIONS.labels(effect.value).inc()
             chosen = known.plan or planned.plan
             asked = known.effect is Effect.ASK
+            # Of two persons one is not the author, whoever that is.
+            people = 2 if known.not_by_author and not authors else known.people
             if asked:
                 approve.ask(
                     session,
@@ -169,16 +171,16 @@ class Pipeline:
                     chosen.hash,
                     now,
                     self._approval_within,
-                    known.people,
+                    people,
                     not_by=authors if known.not_by_author else (),
-                    remind_at=self._telling.next_reminder(incident, diagnosis, now, now),
+                    remind_at=self._telling.first_reminder(incident, diagnosis, now),
                 )
             if known.effect is Effect.ACT:
                 return self._begin(session, known, chosen, approved_by, approvers)
             if known.effect in _LEFT_TO_PEOPLE:
                 return self._begin(session, known, self._escalation(incident, diagnosis), approved_by)
         if asked:
-            two = " Two different persons must say yes." if known.people > 1 else ""
+            two = " Two different persons must say yes." if people > 1 else ""
             says = f"may this run? {chosen.summary}. {known.says}.{two}"
             about = derived_id("apr", decision_id)
             self._telling.tell("waiting", incident, says, about, chosen.strategy, diagnosis)
@@ -356,7 +358,13 @@ class Pipeline:
         if answer in (Answer.DENIED, Answer.EXPIRED) and not follows:
             said = f"{approval.actor} said no" if answer is Answer.DENIED else "nobody answered in time"
             why = f": {approval.reason}" if approval.reason else ""
-            self._telling.tell("escalated", incident, f"{said}{why}. {decision.says}", approval_id)
+            self._telling.tell(
+                "escalated",
+                incident,
+                f"{said}{why}. {decision.says}",
+                approval_id,
+                everybody=answer is Answer.EXPIRED,
+            )
         return {
             "answer": answer.value,
             "incident_id": incident.id,

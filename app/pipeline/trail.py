@@ -13,6 +13,8 @@ from app.incidents import store as incidents
 from app.incidents.incident import Incident, Transition
 from app.intake.event import Event
 from app.learning.learn import Label, newest_label
+from app.people import store as people
+from app.people.store import Delivery
 from app.remediation import approve, store, undo
 from app.remediation.approve import Approval
 from app.remediation.outcome import Outcome
@@ -43,6 +45,7 @@ class Trail(Record):
     decisions: tuple[Decision, ...]
     approvals: tuple[Approval, ...]
     repairs: tuple[Repair, ...]
+    told: tuple[Delivery, ...]
     label: Label | None
     paused: str
 
@@ -71,6 +74,7 @@ def trail(database: Database, incident_id: str) -> Trail:
                 )
                 for remediation in store.of_incident(session, incident_id)
             ),
+            told=tuple(people.deliveries(session, incident_id)),
             label=newest_label(session, incident_id),
             paused=decisions.current(session),
         )

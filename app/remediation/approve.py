@@ -73,6 +73,10 @@ class AlreadyAnswered(Conflict):
     code = "already_answered"
 
 
+class TooLong(Conflict):
+    code = "too_long"
+
+
 class PlanChanged(Conflict):
     code = "plan_changed"
 
@@ -138,6 +142,8 @@ def answer(
         raise PlanChanged(f"the plan that waits is {row.plan_hash}, not {plan_hash}; read it again")
     if given in (Answer.APPROVED, Answer.DENIED) and at >= row.expires_at:
         raise AlreadyAnswered(f"this approval expired at {row.expires_at:%Y-%m-%d %H:%M:%S} UTC")
+    if given is Answer.EXPIRED and at < row.expires_at:
+        raise AlreadyAnswered("somebody put it off in this very moment")
     people_.changed(session, row.incident_id)
     if given is Answer.APPROVED:
         yeses = _say_yes(session, row, actor, at, reason)
@@ -165,14 +171,28 @@ def answer(
 
 
 def snooze(
-    session: Session, approval_id: str, until: datetime, *, actor: str, at: datetime, reason: str = ""
+    session: Session,
+    approval_id: str,
+    until: datetime,
+    *,
+    actor: str,
+    at: datetime,
+    most: timedelta,
+    reason: str = "",
 ) -> Approval:
-    """Nobody is reminded until then, and the question waits that much longer. Raises NotFound or AlreadyAnswered."""
-    approval = get(session, approval_id)
-    row = session.get_one(ApprovalRow, approval_id, with_for_update=True)
-    if approval.answer is not None or at >= row.expires_at:
+    """Nobody is reminded until then, and the question waits that much longer, by `most` in all.
+
+    Raises NotFound, AlreadyAnswered or TooLong.
+    """
+    row = session.get(ApprovalRow, approval_id, with_for_update=True)
+    if row is None:
+        raise NotFound(f"there is no approval {approval_id}")
+    if not row.waiting or at >= row.expires_at:
         raise AlreadyAnswered("there is nothing to put off: it has its answer, or its time has passed")
-    row.expires_at += until - max(at, row.snoozed_until or at)
+    more = until - max(at, row.snoozed_until or at)
+    if _put_off(session, approval_id) + more > most:
+        raise TooLong(f"a question is put off by {most.total_seconds() / 3600:g} hours in all, and no longer")
+    row.expires_at += more
     row.snoozed_until = row.remind_at = until
     session.add(row)
     session.add(
@@ -185,12 +205,27 @@ def snooze(
     return get(session, approval_id)
 
 
-def to_remind(session: Session, now: datetime, limit: int = 100) -> list[Approval]:
-    """Those of which people are to be reminded now."""
+def _put_off(session: Session, approval_id: str) -> timedelta:
+    """How much longer it waits by now than it was asked to."""
+    rows = session.exec(
+        select(SnoozeRow).where(SnoozeRow.approval_id == approval_id).order_by(col(SnoozeRow.at))
+    ).all()
+    total, until = timedelta(0), None
+    for row in rows:
+        total += row.until - max(row.at, until or row.at)
+        until = row.until
+    return total
+
+
+def to_remind(session: Session, now: datetime, open_states: Sequence[str], limit: int = 50) -> list[Approval]:
+    """Those of which people are to be reminded now: their time has not passed and their incident is open."""
     rows = session.exec(
         select(ApprovalRow)
+        .join(IncidentRow, col(IncidentRow.id) == ApprovalRow.incident_id)
         .where(col(ApprovalRow.waiting))
         .where(col(ApprovalRow.remind_at) <= now)
+        .where(col(ApprovalRow.expires_at) > now)
+        .where(col(IncidentRow.state).in_(open_states))
         .order_by(col(ApprovalRow.remind_at))
         .limit(limit)
     ).all()
@@ -198,11 +233,17 @@ def to_remind(session: Session, now: datetime, limit: int = 100) -> list[Approva
     return [_approval(row, None, yeses.get(row.id, ())) for row in rows]
 
 
-def remind_next(session: Session, approval_id: str, at: datetime | None) -> None:
-    """When people are to be reminded again; None: no more."""
-    row = session.get_one(ApprovalRow, approval_id)
+def remind_next(session: Session, approval_id: str, now: datetime, at: datetime | None) -> bool:
+    """Whether people are to be reminded now by who asks; another process, or an answer, may have come first.
+
+    `at` is when they are to be reminded again; None: no more.
+    """
+    row = session.get_one(ApprovalRow, approval_id, with_for_update=True)
+    if not row.waiting or row.remind_at is None or row.remind_at > now:
+        return False
     row.remind_at = at
     session.add(row)
+    return True
 
 
 def _say_yes(session: Session, row: ApprovalRow, actor: str, at: datetime, reason: str) -> list[Yes]:

@@ -343,6 +343,7 @@ def _encrypted(address: str) -> str:
     return address.rstrip("/")
 
 
+HttpsAddress = Annotated[str, AfterValidator(_encrypted)]
 SettingsPath = Annotated[Path, AfterValidator(lambda path: Path(_settings_form(str(path))))]
 RepositoryPath = Annotated[str, AfterValidator(_inside)]
 Remote = Annotated[str, AfterValidator(_remote)]
@@ -359,7 +360,7 @@ class GithubApp(Record):
     checks_within  seconds that these may take.
     """
 
-    api: Annotated[str, AfterValidator(_encrypted)] = "https://api.github.com"
+    api: HttpsAddress = "https://api.github.com"
     repository: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
     app_id: int | str
     installation_id: int = Field(gt=0)

@@ -52,7 +52,7 @@ def test_the_probes_need_no_key(site: Mendline) -> None:
     with httpx.Client(base_url=site.url, trust_env=False) as anybody:
         assert anybody.get("/healthz").json()["status"] == "ok"
         ready = anybody.get("/readyz").json()
-        assert ready == {"ready": True, "database": "ok", "diagnosis": "ok", "targets": "ok"}
+        assert ready == {"ready": True, "database": "ok", "diagnosis": "ok", "targets": "ok", "people": "ok"}
         assert "mendline_" in anybody.get("/metrics").text
 
 

@@ -114,11 +114,11 @@ class Site:
         self._register.write_text(yaml.safe_dump({"targets": self._known}))
         return target
 
-    def incident(self, target: dict[str, str], message: str = "") -> str:
+    def incident(self, target: dict[str, str], message: str = "", **fields: Any) -> str:
         """Opens an incident by one event and carries it as far as it goes by itself; its id."""
         self.clock.advance(timedelta(seconds=1))
         report = Report.model_validate(
-            {"message": message or MESSAGE.format(target["name"]), "target": target}
+            {"message": message or MESSAGE.format(target["name"]), "target": target, **fields}
         )
         group = Group(self.database, self.clock, lambda opened: None)
         (accepted,) = group.commit([prepare(report, "airflow", self.clock.now())])

@@ -34,7 +34,8 @@ def say(
     database: Database, approval_id: str, actor: str, given: Answer = Answer.APPROVED, **fields: object
 ) -> Approval:
     with database.writing() as session:
-        return approve.answer(session, approval_id, given, actor=actor, at=NOW + MINUTE, **fields)  # type: ignore[arg-type]
+        at = NOW + (60 if given is Answer.EXPIRED else 1) * MINUTE
+        return approve.answer(session, approval_id, given, actor=actor, at=at, **fields)  # type: ignore[arg-type]
 
 
 def waiting(database: Database) -> list[Approval]:

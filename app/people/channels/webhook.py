@@ -9,14 +9,13 @@ from typing import Literal
 
 import httpx
 
-from app.foundation.ids import derived_id
-from app.foundation.record import Record
+from app.people.channel import ChannelParams
 from app.people.message import Card, Message
 from app.people.sending import sent
 from app.systems.connections import SecretRef
 
 
-class WebhookParams(Record):
+class WebhookParams(ChannelParams):
     """`url` holds an address, which is as good as a password."""
 
     type: Literal["webhook"] = "webhook"
@@ -32,12 +31,11 @@ class Webhook:
         self._client = httpx.Client(timeout=timeout)
 
     def deliver(self, message: Message, card: Card | None, reference: str) -> str:
-        key = derived_id("msg", message.kind, message.about, message.incident_id)
         sent(
             lambda: self._client.post(
                 self._address(),
                 content=message.model_dump_json(),
-                headers={"content-type": "application/json", "idempotency-key": key},
+                headers={"content-type": "application/json", "idempotency-key": message.key},
             )
         )
         return ""

@@ -94,5 +94,4 @@ def move(incident_id: str, body: Move, parts: PartsDep, person: Operator) -> dic
 @router.post("/incidents/{incident_id}/correction", status_code=201, summary="Correct a diagnosis")
 def correct(incident_id: str, body: Correction, parts: PartsDep, person: Operator) -> dict[str, Any]:
     """Becomes a case at once: the next event like it is diagnosed with it as evidence."""
-    case = parts.learn.correct(incident_id, body.type, actor=person.name, reason=body.reason)
-    return case.model_dump(mode="json")
+    return parts.desk.learn(person, incident_id, body.type, body.reason).model_dump(mode="json")

@@ -102,15 +102,16 @@ def answered(
             plan_hash=posted.text("plan_hash", 64),
             reason=posted.text("reason"),
             right_type=posted.text("right_type", 200),
+            other=posted.text("other", 200),
         )
         given = _answer(posted.text("answer"))
-        if given is Answer.APPROVED and reply.right_type:
-            raise Invalid("approving and saying that the type is wrong do not go together; do one of them")
         approval = give(parts, visitor.person, approval_id, given, reply)
         if waits_for := approval.waits_for:
             return f"You approved. It waits for {waits_for}."
         if given is Answer.APPROVED:
             return "You approved. The plan is made once more, and runs when it is still the same."
+        if reply.other:
+            return f"You asked for {reply.other} instead. Its plan goes through every gate."
         if reply.right_type:
             return f"You denied. It is diagnosed again, knowing that it is {reply.right_type}."
         return "You denied. A person takes over; nothing runs."

@@ -1,7 +1,7 @@
 """The trail of one incident: everything that happened to it, and the forms of those who may answer or act."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import orjson
 from fastapi import APIRouter, Request
@@ -14,6 +14,7 @@ from app.foundation.errors import Invalid, Unavailable
 from app.incidents.incident import OPEN, State
 from app.incidents.lifecycle import advance
 from app.people.person import Scope
+from app.pipeline.card import Cards
 from app.pipeline.marks import marks
 from app.pipeline.trail import Repair, Trail, trail
 from app.remediation.approve import Answer, Approval
@@ -190,6 +191,7 @@ def show(request: Request, incident_id: str, visitor: VisitorDep, parts: PartsDe
         view=view,
         types=parts.taxonomy.types,
         standing=_standing(parts, view),
+        others=_others(parts, view),
         not_ready=_not_ready(parts) if view.doing == "Diagnosing" else "",
     )
 
@@ -200,6 +202,14 @@ def _standing(parts: Parts, view: View) -> str:
         return ""
     with parts.database.reading() as session:
         return standing(session, parts.taxonomy, view.asked.strategy, parts.decision).says
+
+
+def _others(parts: Parts, view: View) -> tuple[str, ...]:
+    """The strategies that could be asked about instead of the one that waits."""
+    if view.asked is None or view.asked.plan is None:
+        return ()
+    cards = Cards(parts.database, parts.targets, parts.strategies)
+    return cards.others(view.trail.incident, view.asked.plan)
 
 
 def _not_ready(parts: Parts) -> str:
@@ -214,6 +224,24 @@ def answer(
 ) -> Response:
     """Approves or denies the plan that was read."""
     return answered(request, visitor, parts, posted, approval_id, f"/incidents/{incident_id}")
+
+
+@router.post("/incidents/{incident_id}/snooze/{approval_id}")
+def snooze(
+    request: Request, incident_id: str, approval_id: str, visitor: VisitorDep, parts: PartsDep, posted: Posted
+) -> Response:
+    """Puts the question off."""
+    visitor.person.need(Scope.APPROVE)
+
+    def does() -> str:
+        minutes = posted.text("minutes", 10)
+        if not minutes.isdecimal():
+            raise Invalid("say for how many minutes")
+        return parts.desk.snooze(
+            visitor.person, approval_id, timedelta(minutes=int(minutes)), posted.text("reason")
+        )
+
+    return act(request, f"/incidents/{incident_id}", does)
 
 
 @router.post("/incidents/{incident_id}/undo/{remediation_id}")

@@ -31,20 +31,27 @@ def upgrade() -> None:
         postgresql_where=sa.text("ended_at IS NULL"),
     )
     op.create_index("ix_delivery_incident_id", "delivery", ["incident_id"])
+    op.create_index(
+        "ix_delivery_failed",
+        "delivery",
+        ["at"],
+        sqlite_where=sa.text("says <> ''"),
+        postgresql_where=sa.text("says <> ''"),
+    )
     op.create_table(
         "thread",
         sa.Column("incident_id", sa.String(), nullable=False),
         sa.Column("channel", sa.String(), nullable=False),
         sa.Column("reference", sa.String(), nullable=False),
-        sa.Column("stale", sa.Boolean(), nullable=False),
+        sa.Column("stale", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("incident_id", "channel", name=op.f("pk_thread")),
     )
     op.create_index(
         "ix_thread_stale",
         "thread",
         ["stale"],
-        sqlite_where=sa.text("stale"),
-        postgresql_where=sa.text("stale"),
+        sqlite_where=sa.text("stale > 0"),
+        postgresql_where=sa.text("stale > 0"),
     )
     op.create_table(
         "snooze",
