@@ -66,6 +66,7 @@ from app.remediation.strategy import Strategies
 from app.settings import Settings
 from app.systems.targets import Targets
 from app.web.deps import Parts
+from app.web.identity import Provider
 from app.web.security import Keyring, RateLimit, session_secret
 
 
@@ -400,6 +401,8 @@ class Service:
             keyring=Keyring(database),
             rate_limit=RateLimit(settings.web.events_per_second),
             session_secret=session_secret(settings.web.session_secret, settings.data_dir),
+            directory=store.directory,
+            provider=_provider(settings, clock),
         )
 
     def take_name(self) -> None:
@@ -458,6 +461,20 @@ class Service:
         if self._names is not None:
             self._names.close()
         self.store.database.close()
+
+
+def _provider(settings: Settings, clock: Clock) -> Provider | None:
+    """Who says who people are, where one is set; raises Invalid while it would not know the way back."""
+    if not settings.web.oidc_issuer:
+        return None
+    if not settings.people.url:
+        raise Invalid(
+            "MENDLINE_PEOPLE__URL is missing: the identity provider sends people back there after they signed in"
+        )
+    # Most sites have none, and importing what speaks to it takes a good part of a second.
+    from app.web.oidc import Oidc
+
+    return Oidc(settings.web, settings.people.url, clock)
 
 
 def engine_url(settings: Settings) -> str:

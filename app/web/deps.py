@@ -16,10 +16,12 @@ from app.knowledge.retrieve import Retriever
 from app.knowledge.runbook import Mistake, Runbook
 from app.knowledge.taxonomy import Taxonomy
 from app.learning.learn import Learn
+from app.people.directory import DirectoryFile
 from app.people.person import Person, Scope
 from app.pipeline.desk import Desk
 from app.remediation.strategy import Strategies
 from app.systems.targets import Targets
+from app.web.identity import Provider
 from app.web.security import Keyring, RateLimit
 from app.web.settings import WebSettings
 
@@ -28,7 +30,8 @@ from app.web.settings import WebSettings
 class Parts:
     """What the web room needs of the service; put together by `wiring`.
 
-    `programs` are those that a target registered here may run.
+    `programs` are those that a target registered here may run; `provider` is who else than a key says who
+    somebody is, None: nobody.
     """
 
     settings: WebSettings
@@ -50,6 +53,8 @@ class Parts:
     keyring: Keyring
     rate_limit: RateLimit
     session_secret: str
+    directory: DirectoryFile
+    provider: Provider | None
 
 
 def parts_of(request: Request) -> Parts:

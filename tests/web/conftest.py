@@ -126,6 +126,8 @@ class World:
             keyring=Keyring(self.database),
             rate_limit=RateLimit(0),
             session_secret="a secret of the tests",
+            directory=self.directory,
+            provider=None,
         )
         self.app = FastAPI(redoc_url=None, openapi_url="/api/v1/openapi.json")
         self.app.state.parts = self.parts
