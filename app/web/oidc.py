@@ -73,8 +73,9 @@ class Oidc:
     def _identity(self, claims: Mapping[str, Any], directory: Directory) -> Identity:
         verified = claims.get("email_verified") in (True, "true")
         email = claims.get("email")
-        given = claims.get(self._settings.oidc_groups, ())
-        groups = {given} if isinstance(given, str) else {one for one in given or () if isinstance(one, str)}
+        given = claims.get(self._settings.oidc_groups)
+        listed = given if isinstance(given, list) else [given]
+        groups = {one for one in listed if isinstance(one, str)}
         return Identity(
             issuer=self.issuer,
             subject=str(claims["sub"])[:255],
@@ -157,7 +158,7 @@ class Oidc:
             return known[1]
         try:
             with OAuth2Client(timeout=_TIMEOUT) as client:
-                answer = client.get(url, withhold_token=True)
+                answer = client.request("GET", url, withhold_token=True)
                 answer.raise_for_status()
                 found = answer.json()
             if not isinstance(found, dict):
