@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import inspect
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from app import __version__
 from app.db.alone import alone
 from app.db.engine import Database, sqlite_url
 from app.db.names import Names
@@ -51,6 +52,7 @@ from app.people.directory import DirectoryFile
 from app.people.notify import Notify
 from app.pipeline.card import Cards
 from app.pipeline.desk import Desk
+from app.pipeline.measure import Measure
 from app.pipeline.pipeline import Pipeline
 from app.pipeline.runner import Runner
 from app.pipeline.situation import Situations
@@ -289,12 +291,16 @@ class Brain:
         try:
             self._built = self._build(self._store, self._told)
             self.doing = "ready"
-            metrics.CASES.set(self._built[1].cases)
             metrics.READY.set(1)
         except Exception as error:
             self.failed = f"{type(error).__name__}: {error}"
             log(__name__).error("brain.failed", exc_info=error)
         self._ready.set()
+
+    @property
+    def cases(self) -> int:
+        """How many cases are in the index; 0 until it is there."""
+        return self._built[1].cases if self._built else 0
 
     def _told(self, says: str) -> None:
         self.doing = says
@@ -370,6 +376,16 @@ class Service:
         self._runner = Runner(
             pipeline, database, engine_url(settings), settings.pipeline, pressure=lambda: self._inbox.busy
         )
+        self.measure = Measure(
+            database,
+            clock,
+            self.readiness,
+            {"people": store.directory.read, "policy": store.policy.read, "freezes": store.freezes.read},
+            lambda: self._inbox.waiting,
+            lambda: self.brain.cases,
+        )
+        metrics.BUILD.info({"version": __version__})
+        metrics.WORKER.info({"name": settings.pipeline.executor})
         self.parts = Parts(
             settings=settings.web,
             database=database,
@@ -386,6 +402,7 @@ class Service:
             programs=settings.systems.commands,
             runbooks=store.runbooks,
             readiness=self.readiness,
+            measure=self.measure,
             desk=Desk(
                 database,
                 clock,

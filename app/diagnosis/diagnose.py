@@ -112,6 +112,7 @@ class Diagnose:
         try:
             return say(symptom)
         except Exception as error:
+            metrics.SCORERS_FAILED.labels(named(scorer)).inc()
             log(__name__).error("scorer.failed", scorer=named(scorer), exc_info=error)
             return Finding(
                 scorer=named(scorer), scores={}, contributes=False, hint=f"it failed: {type(error).__name__}"

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, func, or_, select
 
 from app.db.engine import UtcDateTime
 from app.foundation.errors import Invalid, NotFound
-from app.incidents.incident import Incident, Reason, State, Transition
+from app.incidents.incident import OPEN, Incident, Reason, State, Transition
 from app.incidents.tables import EventLogRow, EventRow, IncidentRow, TransitionRow
 from app.intake.event import Event, Report, Severity, Target
 
@@ -154,6 +154,16 @@ def transitions(session: Session, incident_id: str) -> list[Transition]:
         )
         for row in rows
     ]
+
+
+def count_open(session: Session) -> dict[State, int]:
+    """How many incidents are open, by state."""
+    rows = session.exec(
+        select(IncidentRow.state, func.count())
+        .where(col(IncidentRow.state).in_([state.value for state in OPEN]))
+        .group_by(IncidentRow.state)
+    )
+    return {State(state): count for state, count in rows}
 
 
 def unhandled(session: Session, limit: int = 100, *, newest: bool = False) -> Sequence[tuple[str, int]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import update
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from app.db.bulk import add_once
 from app.foundation.ids import derived_id
@@ -47,6 +47,12 @@ def under_way(session: Session) -> set[str]:
     told = session.exec(select(DeliveryRow.channel).where(col(DeliveryRow.ended_at).is_(None)).distinct())
     changed = session.exec(select(ThreadRow.channel).where(col(ThreadRow.stale)).distinct())
     return {*told.all(), *changed.all()}
+
+
+def count_under_way(session: Session) -> int:
+    """How many messages are on their way."""
+    rows = select(func.count()).select_from(DeliveryRow).where(col(DeliveryRow.ended_at).is_(None))
+    return session.exec(rows).one()
 
 
 def due(session: Session, channel: str, now: datetime, limit: int = 100) -> list[Delivery]:

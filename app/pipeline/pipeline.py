@@ -13,7 +13,7 @@ from sqlmodel import Session
 from app.db.engine import Database
 from app.decision import store as decisions
 from app.decision.decide import Decide
-from app.decision.decision import Decision, Effect
+from app.decision.decision import Allows, Decision, Effect
 from app.decision.plan import Plan
 from app.diagnosis import store as diagnoses
 from app.diagnosis.diagnose import Diagnose
@@ -159,6 +159,9 @@ class Pipeline:
                 )
                 decisions.add(session, known, situation)
                 metrics.DECISIONS.labels(effect.value).inc()
+                for verdict in verdicts:
+                    if verdict.allows is not Allows.ALLOW:
+                        metrics.HELD.labels(verdict.gate, verdict.allows.value).inc()
             chosen = known.plan or planned.plan
             asked = known.effect is Effect.ASK
             if asked:
@@ -243,7 +246,10 @@ class Pipeline:
             effect, _, says = self._decide.decide(situation, now)
             if effect is not Effect.ACT:
                 return says
-            return "" if store.hold(session, remediation_id, remediation.plan.targets) else BUSY
+            if not store.hold(session, remediation_id, remediation.plan.targets):
+                return BUSY
+        metrics.START_SECONDS.observe((now - decision.at).total_seconds())
+        return ""
 
     def hold(self, by: str, remediation_id: str) -> bool:
         """Takes every target of the repair's plan, unless something else acts on one of them."""
@@ -260,6 +266,8 @@ class Pipeline:
         metrics.OUTCOMES.labels(outcome.strategy, outcome.ended.value).inc()
         with self._database.reading() as session:
             incident = incidents.get(session, outcome.incident_id)
+            began = store.get(session, outcome.remediation_id).started_at
+        metrics.REPAIR_SECONDS.labels(outcome.strategy).observe((outcome.at - began).total_seconds())
         if outcome.ended is Ended.VERIFIED:
             with self._database.writing() as session:
                 if incidents.get(session, incident.id).state in OPEN:
@@ -343,6 +351,8 @@ class Pipeline:
             decision = decisions.get(session, approval.decision_id)
             incident = incidents.get(session, approval.incident_id)
         answer = approval.answer or Answer.VOID
+        waited = (approval.answered_at or self._clock.now()) - approval.asked_at
+        metrics.ANSWER_SECONDS.labels(answer.value).observe(waited.total_seconds())
         with self._database.writing() as session:
             approve.mark_followed(session, approval_id)
         if approval.right_type:
@@ -370,8 +380,6 @@ class Pipeline:
         """Answers that nothing has followed from: given on the command line, or left by a crash."""
         self._close_waiting()
         with self._database.reading() as session:
-            metrics.APPROVALS_WAITING.set(approve.count_waiting(session))
-            metrics.PAUSED.set(bool(decisions.current(session)))
             return approve.unfollowed(session)
 
     def remind(self) -> None:
@@ -395,6 +403,7 @@ class Pipeline:
 
     def undiagnosed(self, incident_id: str, why: str) -> None:
         """Tells a person of an incident that could not be worked on, so that it is not silently left."""
+        metrics.UNDIAGNOSED.inc()
         with self._database.writing() as session:
             incident = incidents.get(session, incident_id)
             incidents.mark_handled(session, incident_id, incident.episode)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
+from prometheus_client.registry import Collector
 
 from app.db.engine import Database
 from app.decision.settings import DecisionSettings
@@ -49,6 +50,7 @@ class Parts:
     programs: tuple[str, ...]
     runbooks: Callable[[], tuple[list[Runbook], list[Mistake]]]
     readiness: Callable[[], dict[str, str]]
+    measure: Collector
     desk: Desk
     keyring: Keyring
     rate_limit: RateLimit

@@ -13,7 +13,7 @@ class WebSettings(Record):
 
     `session_secret` signs the pages' sessions; left empty, one is made and kept in the data folder.
     `oidc_issuer` is the identity provider by which people may come in beside keys, `oidc_groups` the claim
-    that holds their groups.
+    that holds their groups. `metrics_port`: where a worker, which has no other door, answers `/metrics`; 0: nowhere.
     """
 
     host: str = "127.0.0.1"
@@ -22,6 +22,7 @@ class WebSettings(Record):
     events_per_second: float = Field(0, ge=0)
     session_secret: SecretStr = SecretStr("")
     session_hours: float = Field(12, gt=0, le=24 * 30)
+    metrics_port: int = Field(0, ge=0, le=65_535)
     oidc_issuer: str = ""
     oidc_client_id: str = ""
     oidc_client_secret: SecretStr = SecretStr("")

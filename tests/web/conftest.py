@@ -31,19 +31,17 @@ from app.knowledge.runbook import SECTIONS, read_runbooks
 from app.knowledge.shipped import knowledge_folder
 from app.knowledge.taxonomy import read_taxonomy
 from app.learning.learn import Learn
+from app.main import doors
 from app.people.directory import DirectoryFile
 from app.people.person import Role
 from app.pipeline.desk import Desk
+from app.pipeline.measure import Measure
 from app.remediation import approve, store
 from app.remediation.strategies.escalate_to_human import EscalateToHuman
 from app.remediation.strategies.retry_with_exponential_backoff import RetryWithExponentialBackoff
 from app.systems.targets import Targets
 from app.tables import metadata
-from app.web import problems
-from app.web.api import router
 from app.web.deps import Parts
-from app.web.headers import Headers
-from app.web.pages import install
 from app.web.security import Keyring, RateLimit, create_key
 from app.web.settings import WebSettings
 from tests import situations
@@ -112,6 +110,14 @@ class World:
                 self.shelf, taxonomy, {name: strategy.Params for name, strategy in strategies.items()}
             ),
             readiness=lambda: self.ready,
+            measure=Measure(
+                self.database,
+                self.clock,
+                lambda: self.ready,
+                {"people": self.directory.read},
+                lambda: self.inbox.waiting,
+                lambda: self.retriever.cases,
+            ),
             desk=Desk(
                 self.database,
                 self.clock,
@@ -129,12 +135,7 @@ class World:
             directory=self.directory,
             provider=None,
         )
-        self.app = FastAPI(redoc_url=None, openapi_url="/api/v1/openapi.json")
-        self.app.state.parts = self.parts
-        problems.install(self.app)
-        self.app.include_router(router)
-        install(self.app, self.parts)
-        self.app.add_middleware(Headers)
+        self.app = doors(self.parts)
 
     def _diagnose(self) -> Any:
         if self.brain is None:

@@ -480,7 +480,8 @@ class TestWithoutTheProvider:
         assert stranger.get("/sign-in/oidc").status == 503
 
     @pytest.mark.parametrize(
-        "described", [{"token_endpoint": ""}, {"token_endpoint": "ftp://x"}, {"jwks_uri": "file:///etc/passwd"}]
+        "described",
+        [{"token_endpoint": ""}, {"token_endpoint": "ftp://x"}, {"jwks_uri": "file:///etc/passwd"}],
     )
     def test_it_describes_its_ways_wrongly(
         self, stranger: Browser, provider: IdentityProvider, described: Claims

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.foundation import metrics
 from app.foundation.errors import Invalid, WrongMedia
 from app.incidents import store
 from app.intake.event import Accepted, Report
@@ -102,6 +103,7 @@ async def take(request: Request) -> Response:
     if not good:
         places = [(f"{e.index}.{place}", says) for e in bad[:50] for place, says in e.places]
         raise Invalid("no element of the batch is valid", places=places)
+    metrics.REFUSED.labels("invalid").inc(len(bad))
     parts.rate_limit.take(person.key_id, len(good))
     accepted = await parts.ingest.ingest([report for _, report in good], source)
     return _batch(accepted, [index for index, _ in good], bad)
