@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import inspect
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -29,15 +28,14 @@ from app.diagnosis.build import build, embedded
 from app.diagnosis.choose import TrackRecord
 from app.diagnosis.diagnose import Diagnose
 from app.diagnosis.excerpt import excerpt, meaning
-from app.foundation import metrics
+from app.foundation import metrics, traces
 from app.foundation.clock import Clock, SystemClock
 from app.foundation.errors import Invalid, Unavailable
 from app.foundation.logging import log
 from app.incidents.group import Group
 from app.intake.inbox import Inbox
 from app.intake.ingest import Ingest
-from app.intake.source import Source
-from app.intake.sources import SOURCES
+from app.intake.sources import open_sources
 from app.knowledge.embed import load_embedder
 from app.knowledge.load import StoredCases, load_shipped, load_vectors
 from app.knowledge.retrieve import Retriever
@@ -68,7 +66,7 @@ from app.remediation.strategy import Strategies
 from app.settings import Settings
 from app.systems.targets import Targets
 from app.web.deps import Parts
-from app.web.identity import Provider
+from app.web.identity import open_provider
 from app.web.security import Keyring, RateLimit, session_secret
 
 
@@ -391,7 +389,7 @@ class Service:
             database=database,
             clock=clock,
             ingest=Ingest(self._inbox, clock),
-            sources=open_sources(settings),
+            sources=open_sources(settings.intake),
             diagnose=self.brain.diagnose_now,
             retriever=self.brain.retriever_now,
             decision=settings.decision,
@@ -419,7 +417,7 @@ class Service:
             rate_limit=RateLimit(settings.web.events_per_second),
             session_secret=session_secret(settings.web.session_secret, settings.data_dir),
             directory=store.directory,
-            provider=_provider(settings, clock),
+            provider=open_provider(settings.web, settings.people.url, clock),
         )
 
     def take_name(self) -> None:
@@ -428,6 +426,7 @@ class Service:
 
     def start(self) -> None:
         """Starts the engine; the models load beside it."""
+        traces.start(__version__, self.store.settings.pipeline.executor)
         self._runner.start()
         self._notify.start()
         threading.Thread(target=self._load, name="brain", daemon=True).start()
@@ -477,21 +476,8 @@ class Service:
         self._notify.close()
         if self._names is not None:
             self._names.close()
+        traces.stop()
         self.store.database.close()
-
-
-def _provider(settings: Settings, clock: Clock) -> Provider | None:
-    """Who says who people are, where one is set; raises Invalid while it would not know the way back."""
-    if not settings.web.oidc_issuer:
-        return None
-    if not settings.people.url:
-        raise Invalid(
-            "MENDLINE_PEOPLE__URL is missing: the identity provider sends people back there after they signed in"
-        )
-    # Most sites have none, and importing what speaks to it takes a good part of a second.
-    from app.web.oidc import Oidc
-
-    return Oidc(settings.web, settings.people.url, clock)
 
 
 def engine_url(settings: Settings) -> str:
@@ -507,14 +493,3 @@ def engine_url(settings: Settings) -> str:
     finally:
         connection.close()
     return sqlite_url(path)
-
-
-def open_sources(settings: Settings) -> dict[str, Source]:
-    """The webhooks whose secret is set; the others stay shut."""
-    found: dict[str, Source] = {}
-    source: Any  # each takes its own Params
-    for source in SOURCES:
-        secret = getattr(settings.intake, f"{source.id}_secret")
-        if secret.get_secret_value():
-            found[source.id] = source(source.Params(secret=secret))
-    return found

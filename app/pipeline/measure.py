@@ -55,7 +55,7 @@ class Measure(Collector):
 
     def _look(self) -> None:
         with self._database.reading() as session:
-            found = incidents.count_open(session)
+            found = incidents.counts(session, OPEN)
             oldest = approve.waiting(session, limit=1)
             metrics.APPROVALS_WAITING.set(approve.count_waiting(session))
             metrics.MESSAGES_WAITING.set(people.count_under_way(session))

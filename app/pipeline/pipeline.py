@@ -18,7 +18,7 @@ from app.decision.plan import Plan
 from app.diagnosis import store as diagnoses
 from app.diagnosis.diagnose import Diagnose
 from app.diagnosis.diagnosis import Choice, Diagnosis, Symptom
-from app.foundation import metrics
+from app.foundation import metrics, traces
 from app.foundation.clock import Clock
 from app.foundation.errors import Conflict
 from app.foundation.ids import derived_id
@@ -99,6 +99,7 @@ class Pipeline:
             diagnoses.add(session, diagnosis)
             incidents.mark_handled(session, incident_id, episode)
         metrics.DIAGNOSES.labels(diagnosis.type).inc()
+        traces.note(type=diagnosis.type, confidence=diagnosis.confidence, scorers=diagnosis.scorer_set)
         log(__name__).info(
             "incident.diagnosed",
             incident_id=incident_id,
@@ -162,6 +163,8 @@ class Pipeline:
                 for verdict in verdicts:
                     if verdict.allows is not Allows.ALLOW:
                         metrics.HELD.labels(verdict.gate, verdict.allows.value).inc()
+            held = [verdict.gate for verdict in known.verdicts if verdict.allows is not Allows.ALLOW]
+            traces.note(effect=known.effect.value, strategy=known.strategy, held_by=held)
             chosen = known.plan or planned.plan
             asked = known.effect is Effect.ASK
             if asked:
@@ -267,6 +270,8 @@ class Pipeline:
         with self._database.reading() as session:
             incident = incidents.get(session, outcome.incident_id)
             began = store.get(session, outcome.remediation_id).started_at
+        ended = {"strategy": outcome.strategy, "ended": outcome.ended.value}
+        traces.past("repair", began, outcome.at, outcome.remediation_id, **ended)
         metrics.REPAIR_SECONDS.labels(outcome.strategy).observe((outcome.at - began).total_seconds())
         if outcome.ended is Ended.VERIFIED:
             with self._database.writing() as session:
@@ -353,6 +358,7 @@ class Pipeline:
         answer = approval.answer or Answer.VOID
         waited = (approval.answered_at or self._clock.now()) - approval.asked_at
         metrics.ANSWER_SECONDS.labels(answer.value).observe(waited.total_seconds())
+        traces.past("approval", approval.asked_at, approval.asked_at + waited, answer=answer.value)
         with self._database.writing() as session:
             approve.mark_followed(session, approval_id)
         if approval.right_type:

@@ -9,6 +9,7 @@ from app.db.engine import Database
 from app.decision import store as decisions
 from app.diagnosis import store as diagnoses
 from app.diagnosis.diagnosis import Diagnosis
+from app.foundation import traces
 from app.foundation.clock import Clock
 from app.incidents import store as incidents
 from app.incidents.incident import Incident
@@ -102,13 +103,13 @@ class Telling:
         if diagnosis is None:
             with self._database.reading() as session:
                 diagnosis = next(iter(reversed(diagnoses.of_incident(session, incident.id))), None)
-        self._notify.notify(
-            Message(
-                kind=kind,
-                incident_id=incident.id,
-                title=incident.title,
-                text=text,
-                about=about,
-                owners=self._cards.owners(incident, diagnosis),
-            )
+        message = Message(
+            kind=kind,
+            incident_id=incident.id,
+            title=incident.title,
+            text=text,
+            about=about,
+            owners=self._cards.owners(incident, diagnosis),
         )
+        with traces.part("tell", kind=kind):
+            self._notify.notify(message)
