@@ -18,7 +18,9 @@ def templates(routes: Iterable[BaseRoute]) -> dict[Any, str]:
     """The path of each endpoint, as `/incidents/{incident_id}`."""
     routes = list(routes)
     mounts = {route.app: route.path for route in routes if isinstance(route, Mount)}
-    return mounts | {one.endpoint: one.path for one in iter_route_contexts(routes) if one.path}
+    return mounts | {
+        one.endpoint: one.path for one in iter_route_contexts(routes) if one.endpoint and one.path
+    }
 
 
 class Timing:
