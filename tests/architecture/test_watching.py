@@ -90,10 +90,10 @@ class TestWhatAsks:
         rest = re.sub(r"\{[^}]*\}|\[[^\]]*\]|by \([^)]*\)|\b\d+[smhd]\b", " ", bare)
         assert set(re.findall(r"[a-z_]+", rest)) - names - _WORDS == set()
 
-    @pytest.mark.parametrize(("where", "asks"), sorted(expressions().items()))
-    def test_prometheus_would_read_it(self, where: str, asks: str) -> None:
+    def test_prometheus_would_read_it(self) -> None:
         promql = pytest.importorskip("promql_parser", reason="no parser of PromQL is installed here")
-        promql.parse(asks.replace("$__rate_interval", "5m"))
+        for asks in expressions().values():
+            assert promql.parse(asks.replace("$__rate_interval", "5m"))
 
     def test_a_counter_is_asked_for_its_growth_and_a_histogram_for_its_buckets(self) -> None:
         for where, asks in expressions().items():

@@ -24,6 +24,7 @@ from pydantic import SecretStr
 from app.foundation.errors import Invalid
 from app.people.person import Role
 from app.settings import read_settings
+from app.web.identity import open_provider
 from app.web.oidc import Oidc
 from app.web.settings import WebSettings
 from tests.doubles import until
@@ -509,6 +510,11 @@ class TestSettings:
         with pytest.raises(Invalid) as error:
             read_settings({f"MENDLINE_WEB__OIDC_{name}": value for name, value in given.items()})
         assert says in str(error.value.places)
+
+    def test_the_provider_must_know_the_way_back(self, world: World) -> None:
+        with pytest.raises(Invalid, match="MENDLINE_PEOPLE__URL"):
+            open_provider(settings("https://login.example.com"), "", world.clock)
+        assert open_provider(WebSettings(), "", world.clock) is None
 
     def test_the_secret_is_not_shown(self) -> None:
         found = read_settings(
