@@ -6,8 +6,8 @@ says is believed only when its own key signed it, for this site, for this sign-i
 
 import secrets
 import threading
-import time
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,7 +31,8 @@ from app.web.settings import WebSettings
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 _KEYS = frozenset({"RSA", "EC", "OKP"})
 _TIMEOUT = 5.0  # seconds, for each question to the provider
-_KNOWN_FOR = 3600.0  # seconds for which its description and keys are remembered
+_KNOWN_FOR = timedelta(hours=1)  # its description and keys are remembered
+_ANEW_AFTER = timedelta(seconds=5)  # nobody can have us ask for its keys more often than that
 _LEEWAY = 60  # seconds by which its clock may differ from ours
 _MOST_GROUPS = 20
 
@@ -47,7 +48,7 @@ class Oidc:
         self._back = f"{url.rstrip('/')}{RETURN}"
         self._clock = clock
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[float, dict[str, Any]]] = {}
+        self._known: dict[str, tuple[datetime, dict[str, Any]]] = {}
 
     def begin(self) -> Begun:
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
@@ -151,10 +152,10 @@ class Oidc:
 
     def _ask(self, url: str, anew: bool = False) -> dict[str, Any]:
         """A JSON object of the provider's, remembered for an hour; `anew`: unless it was asked just now."""
-        now = time.monotonic()
+        now = self._clock.now()
         with self._lock:
             known = self._known.get(url)
-        if known is not None and now - known[0] < (_TIMEOUT if anew else _KNOWN_FOR):
+        if known is not None and now - known[0] < (_ANEW_AFTER if anew else _KNOWN_FOR):
             return known[1]
         try:
             with OAuth2Client(timeout=_TIMEOUT) as client:

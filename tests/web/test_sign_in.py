@@ -308,6 +308,19 @@ class TestWhatIsNotBelieved:
             assert sign_in(stranger).status == 403
         assert not inside(stranger)
 
+    def test_keys_that_changed_are_asked_for_again(
+        self, world: World, stranger: Browser, provider: IdentityProvider
+    ) -> None:
+        sign_in(stranger)
+        provider.key = new_key()
+        other = Browser(world.app)
+        assert sign_in(other).status == 403
+        assert provider.asked.count("/keys") == 1
+        world.clock.advance(timedelta(seconds=6))
+        assert sign_in(other).status == 200
+        assert inside(other)
+        assert provider.asked.count("/keys") == 2
+
     def test_keys_are_remembered(self, stranger: Browser, provider: IdentityProvider) -> None:
         sign_in(stranger)
         sign_in(stranger)
