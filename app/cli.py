@@ -12,7 +12,8 @@ from app.foundation.errors import MendlineError, Unavailable
 # Which module of `app.commands` has which: what a command does not need is not imported for it.
 _COMMANDS = {
     "serve": ("serve", "worker", "setup", "doctor", "version", "key"),
-    "diagnosis": ("diagnose", "eval", "runbook", "knowledge"),
+    "diagnosis": ("diagnose", "eval", "knowledge"),
+    "runbooks": ("runbook",),
     "incidents": (
         "incidents",
         "explain",

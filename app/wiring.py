@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from sqlalchemy import inspect
@@ -37,15 +37,15 @@ from app.intake.inbox import Inbox
 from app.intake.ingest import Ingest
 from app.intake.sources import open_sources
 from app.knowledge.embed import load_embedder
-from app.knowledge.load import StoredCases, load_shipped, load_vectors
+from app.knowledge.load import StoredCases, load_runbooks, load_shipped, load_vectors
 from app.knowledge.retrieve import Retriever
-from app.knowledge.runbook import Mistake, Runbook, read_runbooks
+from app.knowledge.shelf import Books, Shelf
 from app.knowledge.shipped import knowledge_folder
 from app.knowledge.taxonomy import Taxonomy, read_taxonomy
+from app.knowledge.watch import Watch
 from app.learning.judged import HeardHere
 from app.learning.learn import Learn
-from app.llm.chat import Chat, ChatFailed
-from app.llm.litellm_chat import LitellmChat
+from app.llm.litellm_chat import open_chat
 from app.people.directory import DirectoryFile
 from app.people.notify import Notify
 from app.pipeline.card import Cards
@@ -64,6 +64,7 @@ from app.remediation.remediate import Acts
 from app.remediation.strategies import STRATEGIES
 from app.remediation.strategy import Strategies
 from app.settings import Settings
+from app.systems.checkout import Histories
 from app.systems.targets import Targets
 from app.web.deps import Parts
 from app.web.identity import open_provider
@@ -118,10 +119,13 @@ class Store:
         days = timedelta(days=settings.remediation.backup_days)
         return Desk(self.database, self.clock, self.taxonomy, self.strategies, self.directory, learn, days)
 
-    def runbooks(self) -> tuple[list[Runbook], list[Mistake]]:
-        """The runbooks as they are on disk now, and what is wrong with the others."""
+    @cached_property
+    def shelf(self) -> Shelf:
+        """The runbooks: those that ship, and the site's own on top of them."""
+        own = self.settings.knowledge.runbooks or self.settings.data_dir / "runbooks"
         params = {name: strategy.Params for name, strategy in self.strategies.items()}
-        return read_runbooks(self.knowledge / "runbooks", self.taxonomy, params)
+        kept = self.settings.data_dir / "runbooks-in-force.json"
+        return Shelf(self.knowledge / "runbooks", own, kept, self.taxonomy, params)
 
 
 def database_url(settings: Settings) -> str:
@@ -226,9 +230,7 @@ def build_brain(store: Store, told: Callable[[str], None] = lambda says: None) -
     embedder = load_embedder(store.settings.knowledge.embedder, store.knowledge)
     told("reading cases and runbooks")
     shipped = load_shipped(store.database, store.knowledge)
-    runbooks, mistakes = store.runbooks()
-    for mistake in mistakes:
-        log(__name__).warning("runbook.refused", says=str(mistake))
+    books = store.shelf.read()
     cases = StoredCases(
         store.database, embedder, lambda text: meaning(excerpt(text)), store.settings.data_dir / "index"
     )
@@ -242,7 +244,7 @@ def build_brain(store: Store, told: Callable[[str], None] = lambda says: None) -
     return build(
         shipped,
         lambda: load_vectors(store.database, embedder, embedded(shipped)),
-        runbooks,
+        books.runbooks,
         embedder,
         store.taxonomy,
         list(store.strategies),
@@ -250,23 +252,12 @@ def build_brain(store: Store, told: Callable[[str], None] = lambda says: None) -
         store.clock,
         store.models,
         store.knowledge / "weights.json",
-        _chat(store.settings),
+        open_chat(store.settings.llm),
         lambda texts: load_vectors(store.database, embedder, texts),
         HeardHere(store.database, store.clock),
         Retriever(embedder, meaning, cases=cases),
         store.plugins.scorers,
     )
-
-
-def _chat(settings: Settings) -> Chat | None:
-    """The language model that is set up; None without one, and when it cannot be used: it is only a voice."""
-    if not settings.llm.model:
-        return None
-    try:
-        return LitellmChat(settings.llm)
-    except ChatFailed as failure:
-        log(__name__).warning("language_model.unusable", says=failure.says)
-        return None
 
 
 Built = tuple[Diagnose, Retriever]
@@ -336,8 +327,8 @@ class Service:
             log(__name__).warning("plugin.refused", says=refused)
         self.store = store
         self._names: Names | None = None
-        self._owners: dict[str, str] | None = None
         self.brain = Brain(store, build)
+        self._watch = Watch(store.shelf, self._shelve)
         cards = Cards(database, store.targets, store.strategies, settings.people.url, self._owner_of)
         self._notify = Notify(settings.people, store.directory, database, clock, cards.card, self._delivers)
         acts = Acts(
@@ -398,7 +389,8 @@ class Service:
             strategies=store.strategies,
             targets=store.targets,
             programs=settings.systems.commands,
-            runbooks=store.runbooks,
+            runbooks=store.shelf.now,
+            history=Histories().of,
             readiness=self.readiness,
             measure=self.measure,
             desk=Desk(
@@ -439,6 +431,11 @@ class Service:
         gc.set_threshold(20_000, 20, 20)
         # What arrived before the models were there is taken up now.
         self._runner.opened([])
+        self._watch.start()
+
+    def _shelve(self, books: Books) -> None:
+        if not self.brain.failed:
+            load_runbooks(self.store.database, self.brain.retriever_now(), books.runbooks)
 
     def _opened(self, incident_ids: Sequence[str]) -> None:
         self._runner.opened(incident_ids)
@@ -452,9 +449,8 @@ class Service:
         return self._names.take("notify")
 
     def _owner_of(self, runbook_id: str) -> str:
-        if self._owners is None:
-            self._owners = {runbook.id: runbook.owner for runbook in self.store.runbooks()[0]}
-        return self._owners.get(runbook_id, "")
+        book = self.store.shelf.now().find(runbook_id)
+        return book.runbook.owner if book else ""
 
     def readiness(self) -> dict[str, str]:
         """Part by part: "ok", or what it waits for. Ready when all are ok."""
@@ -471,6 +467,7 @@ class Service:
 
     def close(self) -> None:
         """Commits what waits, stops taking up work, lets messages out."""
+        self._watch.close()
         self._inbox.close()
         self._runner.close()
         self._notify.close()

@@ -1,7 +1,8 @@
 """The commands of `mendline`, grouped by who types them; each module has `install(app)`.
 
 serve      run it: serve, worker, setup, doctor, key, version
-diagnosis  ask it: diagnose, eval, knowledge, runbook
+diagnosis  ask it: diagnose, eval, knowledge
+runbooks   write for it: runbook
 incidents  watch it: incidents, explain, approvals, approve, deny, undo, correct, move
 operate    steer it: pause, resume, strategy
 targets    say what may be acted on: target

@@ -1,4 +1,4 @@
-"""diagnose, eval, knowledge, runbook: asking what it knows."""
+"""diagnose, eval, knowledge: asking what it knows."""
 
 import sys
 from pathlib import Path
@@ -11,19 +11,16 @@ from rich.table import Table
 from app.commands.shown import as_json, console, quiet
 from app.diagnosis.diagnosis import Symptom
 from app.foundation import logging
-from app.foundation.clock import SystemClock
 from app.foundation.errors import Invalid
 from app.settings import read_settings
 
 eval_app = typer.Typer(help="Measure the brain.", no_args_is_help=True)
-runbook_app = typer.Typer(help="Runbooks.", no_args_is_help=True)
 knowledge_app = typer.Typer(help="What is known.", no_args_is_help=True)
 
 
 def install(app: typer.Typer) -> None:
     app.command()(diagnose)
     app.add_typer(eval_app, name="eval")
-    app.add_typer(runbook_app, name="runbook")
     app.add_typer(knowledge_app, name="knowledge")
 
 
@@ -94,56 +91,6 @@ def eval_run(
     )
 
 
-@runbook_app.command("lint")
-def runbook_lint(
-    files: Annotated[
-        list[Path] | None, typer.Argument(help="Files; none means all that are in force.")
-    ] = None,
-) -> None:
-    """Check runbooks: file, line, what is wrong, the nearest right word."""
-    from app.knowledge.playbook import unregistered
-    from app.knowledge.runbook import Mistake, overdue, read_runbook, read_runbooks
-    from app.wiring import open_store
-
-    store = open_store(read_settings())
-    params = {name: strategy.Params for name, strategy in store.strategies.items()}
-    if files:
-        found, mistakes = [], []
-        for file in files:
-            runbook, wrong = read_runbook(file, store.taxonomy, params)
-            mistakes += wrong
-            found += [runbook] if runbook else []
-    else:
-        found, mistakes = read_runbooks(store.knowledge / "runbooks", store.taxonomy, params)
-    registered = store.targets.all()
-    partners = {name for target in registered.values() for name in target.partners}
-    for runbook in found:
-        mistakes += [
-            Mistake(file=f"{runbook.id}.md", line=line, says=says)
-            for line, says in unregistered(runbook.actions, registered, partners)
-        ]
-    for mistake in mistakes:
-        console.print(str(mistake), markup=False, soft_wrap=True)
-    today = SystemClock().now().date()
-    for runbook in found:
-        if overdue(runbook, today):
-            console.print(f"{runbook.id}.md: nobody has reviewed it since {runbook.reviewed}", markup=False)
-    console.print(f"{len(found)} whole, {len(mistakes)} mistakes")
-    if mistakes:
-        raise typer.Exit(1)
-
-
-@runbook_app.command("list")
-def runbook_list() -> None:
-    """List the runbooks in force."""
-    from app.wiring import open_store
-
-    table = Table("runbook", "types", "strategy", "owner", box=None)
-    for runbook in open_store(read_settings()).runbooks()[0]:
-        table.add_row(runbook.id, ", ".join(runbook.types), runbook.strategy, runbook.owner)
-    console.print(table)
-
-
 @knowledge_app.command("check")
 def knowledge_check(as_json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Check cases and runbooks: valid, no near-duplicates, every type covered; print the sizes."""
@@ -151,8 +98,8 @@ def knowledge_check(as_json_: Annotated[bool, typer.Option("--json", help="Print
     from app.wiring import open_store
 
     store = open_store(read_settings())
-    runbooks, mistakes = store.runbooks()
-    found = check(store.knowledge, store.taxonomy, runbooks, mistakes)
+    books = store.shelf.read()
+    found = check(store.knowledge, store.taxonomy, books.runbooks, books.mistakes)
     if as_json_:
         as_json(found.model_dump(mode="json"))
     else:

@@ -1,13 +1,14 @@
 """The demo's playground: real systems and data in one folder, and the register of targets that names them.
 
-playground/  stock.csv  payments.db  visits.toml  moods.json   and pid, port and log of the two processes
-targets.yaml policy.yaml                          beside it, for the Mendline that looks after it
+playground/  stock.csv  returns.csv  payments.db  visits.toml  moods.json   and pid, port and log of the two processes
+targets.yaml policy.yaml runbooks/                beside it, for the Mendline that looks after it
 """
 
 import csv
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -30,7 +31,12 @@ from app.systems.far_side import FarSideError
 ENVIRONMENT = "playground"
 STAGING = "staging"  # is in shadow
 # How the warehouse answers the first requests for each table.
-MOODS = {"orders-eu": ["silent", "503"], "orders-us": ["silent"], "refunds": ["silent"]}
+MOODS = {
+    "orders-eu": ["silent", "503"],
+    "orders-us": ["silent"],
+    "refunds": ["silent"],
+    "returns": ["503"] * 9,
+}
 STOCK: dict[str, dict[str, Any]] = {
     "item": {"type": "integer", "unique": True},
     "product": {"type": "text"},
@@ -38,6 +44,7 @@ STOCK: dict[str, dict[str, Any]] = {
     "price": {"type": "number", "minimum": 0, "maximum": 1000},
 }
 VISITS = '# of the nightly load\n[warehouse]\nhost = "db"  # internal\n'
+_RUNBOOK = Path(__file__).with_name("playground_runbook.md")
 _SCRIPT = Path(playground_systems.__file__)
 
 POLICY = {
@@ -69,6 +76,7 @@ class Playground:
         """`folder` is the demo's data folder; the playground is a folder in it."""
         self.folder = folder / ENVIRONMENT
         self.stock = self.folder / "stock.csv"
+        self.returns = self.folder / "returns.csv"
         self.payments = self.folder / "payments.db"
         self.visits = self.folder / "visits.toml"
         self.client = httpx.Client(timeout=10, trust_env=False)
@@ -80,6 +88,7 @@ class Playground:
         self.folder.mkdir(mode=0o700)
         (self.folder / "moods.json").write_text(json.dumps(MOODS))
         _make_stock(self.stock)
+        _make_stock(self.returns)
         _make_payments(self.payments)
         self.visits.write_text(VISITS)
         with (self.folder / "jobs.log").open("wb") as log:
@@ -98,6 +107,9 @@ class Playground:
         targets, policy = self.folder.parent / "targets.yaml", self.folder.parent / "policy.yaml"
         targets.write_text(yaml.safe_dump({"targets": self._targets()}, sort_keys=False))
         policy.write_text(yaml.safe_dump(POLICY, sort_keys=False))
+        runbooks = self.folder.parent / "runbooks"
+        runbooks.mkdir()
+        shutil.copy(_RUNBOOK, runbooks / "returns-arrived-broken.md")
 
     def close(self) -> None:
         """Ends both systems, and a shop that a repair started. Never raises."""
@@ -220,6 +232,8 @@ class Playground:
         # What its owner believes to be right, and is not.
         region = {"warehouse.region": "eu-9"}
         stock = {"type": "file", "path": str(self.stock), "columns": STOCK}
+        returns = {"type": "file", "path": str(self.returns), "columns": STOCK}
+        partners = {name: f"shop/job/{name}-returns@{ENVIRONMENT}" for name in ("load", "publish")}
         shop = self._shop_connection(self.shop_url)
         return [
             job("load-orders-eu"),
@@ -228,6 +242,10 @@ class Playground:
             target("job", "load-visits", "data", "update_configuration_and_retry", visits, settings=region),
             target("service", "shop-api", "shop", "recover_service", shop),
             target("file", "stock.csv", "data", "run_data_validation_and_cleanup", stock),
+            target("file", "returns.csv", "data", "run_data_validation_and_cleanup", returns)
+            | {"partners": partners},
+            job("load-returns"),
+            job("publish-returns"),
             target(
                 "table", "payments", "finance", "run_deduplication_script", table, keep="last", most_share=0.1
             ),

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from app.commands.playground import ENVIRONMENT, STAGING, STOCK, Playground
@@ -121,7 +122,7 @@ def _tell_visits(before: Look, after: Look) -> str:
 # --- a file that its loader refuses -----------------------------------------------------------
 
 
-def _load_stock(world: Playground) -> str:
+def _load(file: Path) -> str:
     """Why the file cannot be loaded as declared; empty when it can."""
     import pyarrow as pa
     from pyarrow import csv as pa_csv
@@ -129,14 +130,14 @@ def _load_stock(world: Playground) -> str:
     native = {"integer": pa.int64(), "number": pa.float64(), "text": pa.string()}
     types = {name: native[column["type"]] for name, column in STOCK.items()}
     try:
-        pa_csv.read_csv(world.stock, convert_options=pa_csv.ConvertOptions(column_types=types))
+        pa_csv.read_csv(file, convert_options=pa_csv.ConvertOptions(column_types=types))
     except pa.ArrowInvalid as error:
         return f"{type(error).__module__}.{type(error).__name__}: {error}"
     return ""
 
 
 def _spoil(world: Playground) -> Look:
-    return _event(f"loading stock.csv failed: {_load_stock(world)}", "file", "stock.csv", "data")
+    return _event(f"loading stock.csv failed: {_load(world.stock)}", "file", "stock.csv", "data")
 
 
 def _look_at_stock(world: Playground) -> Look:
@@ -150,13 +151,34 @@ def _look_at_stock(world: Playground) -> Look:
         "holes": sum(cell in ("", "n/a") for cell in quantities + prices),
         "outliers": sum(cell.isdigit() and int(cell) > 500 for cell in quantities),
         "not numbers": sum(not cell.isdigit() and cell not in ("", "n/a") for cell in quantities),
-        "loads": not _load_stock(world),
+        "loads": not _load(world.stock),
     }
 
 
 def _tell_stock(before: Look, after: Look) -> str:
     changed = ", ".join(f"{name} {before[name]} → {after[name]}" for name in before if name != "loads")
     return f"stock.csv: {changed}; it {'loads' if after['loads'] else 'does not load'}"
+
+
+# --- three steps, of which the second fails ---------------------------------------------------
+
+
+def _spoil_returns(world: Playground) -> Look:
+    return _event(f"loading returns.csv failed: {_load(world.returns)}", "file", "returns.csv", "data")
+
+
+def _look_at_returns(world: Playground) -> Look:
+    return {
+        "file": world.returns.read_text(),
+        "loads": world.ledger("load-returns"),
+        "publications": world.ledger("publish-returns"),
+    }
+
+
+def _tell_returns(before: Look, after: Look) -> str:
+    same = "as before, byte for byte" if before["file"] == after["file"] else "changed"
+    third = "publish-returns ran!" if after["publications"] else "publish-returns never ran"
+    return f"returns.csv: {same}; {_tell_runs('load-returns', after['loads'])}; {third}"
 
 
 # --- a table into which a file was loaded twice -----------------------------------------------
@@ -266,6 +288,16 @@ SCENES = (
         strategy="update_configuration_and_retry",
         ended="undone",
         **_job("load-visits") | {"look": _look_at_visits, "tells": _tell_visits},
+    ),
+    Scene(
+        id="playbook",
+        title="three steps in vain",
+        types=("schema_mismatch", "data_corruption"),
+        strategy="playbook:returns-arrived-broken",
+        ended="undone",
+        breaks=_spoil_returns,
+        look=_look_at_returns,
+        tells=_tell_returns,
     ),
     Scene(
         id="staging-job",

@@ -71,7 +71,7 @@ def _no_interrupts() -> None:
 
 
 def _start(world: Playground, server: Server, view: View, quick: bool) -> None:
-    view.say("Nine things break for real, and a Mendline of its own looks after them.")
+    view.say("Ten things break for real, and a Mendline of its own looks after them.")
     view.say(f"All of it lies in {world.folder.parent}", "dim")
     once = "" if quick else "preparing once, which takes a few minutes: "
     with view.doing() as says:

@@ -209,9 +209,10 @@ def _check_parts(settings: "Settings") -> list[tuple[str, str, str]]:  # type: i
         found.append(("embedding model", "ok", read_encoder(store.knowledge).id))
     except Exception as error:
         found.append(("embedding model", "wrong", f"{type(error).__name__}: {error}"))
-    runbooks, mistakes = store.runbooks()
-    state = "wrong" if mistakes else "ok"
-    found.append(("runbooks", state, f"{len(runbooks)} in force" + "".join(f"; {m}" for m in mistakes[:5])))
+    books = store.shelf.read()
+    state = "wrong" if books.mistakes else "ok"
+    said = "".join(f"; {mistake}" for mistake in books.mistakes[:5])
+    found.append(("runbooks", state, f"{len(books.books)} in force{said}"))
     targets = store.targets
     registered = len(targets.all())
     if targets.problem:

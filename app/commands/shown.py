@@ -13,7 +13,7 @@ from rich.table import Column
 from app.foundation.errors import Invalid
 from app.people.person import Person, Role
 
-console = Console(highlight=False)
+console = Console(highlight=False, emoji=False)
 quiet = Console(stderr=True, highlight=False)
 
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}

@@ -65,7 +65,8 @@ class Attempt(Record):
 class Situation(Record):
     """All that gates may look at.
 
-    attempts     the repairs of the last 24 hours and those under way, of all targets, in time order.
+    attempts     the repairs of the last hour and those that have not ended, of all targets, and those of the
+                 plan's targets of the last 24 hours, in time order.
     trials       how the newest repairs with the plan's strategy ended, of any age, in time order.
     judged       whether acting with the plan's strategy was right: outcomes, and shadow verdicts.
     group        the keys of the registered targets of the plan's group, its own among them.

@@ -21,10 +21,11 @@ _ENOUGH = 1_000_000
 
 
 class Judged(Record):
-    """A repair that was carried through: how sure its diagnosis was, and whether it helped."""
+    """Repairs that were carried through: how sure their diagnosis was, whether they helped, and how many."""
 
     confidence: float = Field(ge=0, le=1)
     right: bool
+    times: int = Field(1, ge=1)
 
 
 class Guarantee(Record):
@@ -95,19 +96,24 @@ def lowest_threshold(judged: Sequence[Judged], promise: float, level: float) -> 
     found = None
     for step in range(round(1 / _STEP) - 1, -1, -1):
         threshold = round(step * _STEP, 2)
-        chosen = [one.right for one in judged if one.confidence >= threshold]
-        if upper_bound(0, len(chosen), level) > promise:
+        wrong, outcomes = _counted(judged, threshold)
+        if upper_bound(0, outcomes, level) > promise:
             continue  # too few to prove anything however they ended, so this one is not tested
-        if upper_bound(chosen.count(False), len(chosen), level) > promise:
+        if upper_bound(wrong, outcomes, level) > promise:
             break
         found = threshold
     return found
 
 
+def _counted(judged: Sequence[Judged], threshold: float) -> tuple[int, int]:
+    """Of those from `threshold` up, how many were wrong, and how many there are."""
+    chosen = [one for one in judged if one.confidence >= threshold]
+    return sum(one.times for one in chosen if not one.right), sum(one.times for one in chosen)
+
+
 def guarantee(judged: Sequence[Judged], threshold: float, promise: float, level: float) -> Guarantee:
     """What `judged`, the outcomes of one strategy, prove of acting from `threshold` up."""
-    chosen = [one.right for one in judged if one.confidence >= threshold]
-    wrong, outcomes = chosen.count(False), len(chosen)
+    wrong, outcomes = _counted(judged, threshold)
     return Guarantee(
         promise=promise,
         level=level,

@@ -78,6 +78,7 @@ def choose(
                 successes=record.successes,
                 trials=record.trials,
                 because=because,
+                runbook=runbook.ref if runbook else "",
                 actions=actions,
             )
         )

@@ -92,7 +92,7 @@ class Diagnose:
                 for name, p in sorted(fused.items(), key=lambda pair: (-pair[1], pair[0]))
             ),
             choices=choices,
-            runbook=_most_relevant(cited, type_),
+            runbook=_most_relevant(cited, type_, findings),
             excerpt=text,
             findings=findings,
             scorer_set=self.scorer_set,
@@ -128,10 +128,16 @@ class Diagnose:
         return self._retriever.sections(text, 3) if text else []
 
 
-def _most_relevant(cited: Sequence[Cited], type_: str) -> str:
-    """The first cited section of a runbook for this type, else the first cited at all."""
+def _most_relevant(cited: Sequence[Cited], type_: str, findings: Sequence[Finding]) -> str:
+    """The cited section of a runbook whose own signal matches, else of one for this type, else the first.
+
+    Of several with a signal, one for this type.
+    """
+    rules = {e.ref.partition("#")[0] for f in findings for e in f.evidence if e.kind is EvidenceKind.RULE}
     fitting = [item for item in cited if type_ in item.runbook.types]
-    return (fitting or list(cited))[0].ref if cited else ""
+    signalled = [item for item in cited if item.runbook.id in rules]
+    both = [item for item in signalled if item in fitting]
+    return next((items[0].ref for items in (both, signalled, fitting, cited) if items), "")
 
 
 def strongest(diagnosis: Diagnosis, kind: EvidenceKind, most: int = 5) -> list[tuple[str, float, str]]:

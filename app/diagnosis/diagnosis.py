@@ -70,6 +70,7 @@ class Choice(Record):
     """A strategy with its parameters, and the sum behind it: P(type) x P(success).
 
     `successes` of `trials` verified outcomes moved the prior to the posterior mean `success`.
+    `runbook` is the `id#section` that recommends it, or empty.
     A playbook is chosen as `playbook:ID` of its runbook, with the `actions` as they stood there.
     """
 
@@ -81,6 +82,7 @@ class Choice(Record):
     successes: int = 0
     trials: int = 0
     because: str
+    runbook: str = ""
     actions: tuple[Action, ...] = ()
 
 

@@ -6,7 +6,7 @@ from sqlmodel import Session, col, select
 
 from app.db.bulk import add_once
 from app.diagnosis.diagnosis import Diagnosis
-from app.diagnosis.tables import DiagnosisRow
+from app.diagnosis.tables import CitationRow, DiagnosisRow
 from app.foundation.errors import NotFound
 
 
@@ -24,6 +24,29 @@ def add(session: Session, diagnosis: Diagnosis) -> None:
             body=diagnosis.model_dump_json(),
         ),
     )
+    for runbook, (section, strategy) in _cited(diagnosis).items():
+        add_once(
+            session,
+            CitationRow(
+                diagnosis_id=diagnosis.id,
+                runbook=runbook,
+                section=section,
+                strategy=strategy,
+                incident_id=diagnosis.incident_id,
+                at=diagnosis.at,
+            ),
+        )
+
+
+def _cited(diagnosis: Diagnosis) -> dict[str, tuple[str, str]]:
+    """By runbook the section that is cited, and the strategy that is weighed on its word."""
+    refs = [(diagnosis.runbook, "")] + [(choice.runbook, choice.strategy) for choice in diagnosis.choices]
+    found: dict[str, tuple[str, str]] = {}
+    for ref, strategy in refs:
+        runbook, _, section = ref.partition("#")
+        if runbook:
+            found[runbook] = (section, strategy)
+    return found
 
 
 def get(session: Session, diagnosis_id: str) -> Diagnosis:

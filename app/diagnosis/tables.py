@@ -1,4 +1,4 @@
-"""Rows of diagnoses, and of what people said the type really is."""
+"""Rows of diagnoses, of the runbooks that they cite, and of what people said the type really is."""
 
 from datetime import datetime
 
@@ -21,6 +21,27 @@ class DiagnosisRow(SQLModel, table=True):
     type: str
     confidence: float
     body: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class CitationRow(SQLModel, table=True):
+    """One runbook that a diagnosis cites: as the most relevant one, or for the strategy that it recommends.
+
+    `strategy` is the one that was weighed on its word; empty when none was.
+    """
+
+    __tablename__ = "citation"
+    __table_args__ = (
+        Index("ix_citation_runbook_at", "runbook", "at"),
+        # How many incidents cite each is counted by it.
+        Index("ix_citation_runbook_incident_id", "runbook", "incident_id"),
+    )
+
+    diagnosis_id: str = Field(primary_key=True)
+    runbook: str = Field(primary_key=True)
+    section: str
+    strategy: str
+    incident_id: str
+    at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
 
 
 class LabelRow(SQLModel, table=True):

@@ -41,6 +41,9 @@ DIAGNOSE_SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1, 5),
 )
 CASES = Gauge("mendline_cases", "Cases in the index.")
+RUNBOOK_MISTAKES = Gauge(
+    "mendline_runbook_mistakes", "Mistakes in runbook files that keep them from being in force."
+)
 LLM_ASKS = Counter(
     "mendline_llm_asks_total", "Questions to the language model, by how they ended.", ["ended"]
 )

@@ -13,6 +13,8 @@ from app.knowledge import snapshot, store
 from app.knowledge.case import Case, read_cases
 from app.knowledge.embed import Embedder, Matrix
 from app.knowledge.index import VectorIndex, View
+from app.knowledge.retrieve import Retriever
+from app.knowledge.runbook import Runbook
 from app.knowledge.snapshot import CHUNK, Keys, Part, Snapshot
 
 _CHUNK = 256
@@ -56,6 +58,11 @@ def load_vectors(
     if not keys:
         return np.empty((0, embedder.width), np.float32)
     return np.vstack([known[key] for key in keys])
+
+
+def load_runbooks(database: Database, retriever: Retriever, runbooks: Sequence[Runbook]) -> None:
+    """Has the retriever find these runbooks and no others; only sections that are new are embedded."""
+    retriever.load_runbooks(runbooks, lambda texts: load_vectors(database, retriever.embedder, texts))
 
 
 class StoredCases:

@@ -196,11 +196,11 @@ def _read(
     try:
         action = Action.model_validate(data)
     except ValidationError as error:
-        return None, [(_line(tree, p["loc"]), _mistake(p)) for p in error.errors(include_url=False)]
+        return None, [(line_of(tree, p["loc"]), _mistake(p)) for p in error.errors(include_url=False)]
     found: list[Found] = []
 
     def wrong(says: str, *loc: str | int) -> None:
-        found.append((_line(tree, loc), says))
+        found.append((line_of(tree, loc), says))
 
     model = params.get(action.strategy)
     if action.strategy == ESCALATE:
@@ -242,7 +242,7 @@ def _mistake(problem: Any) -> str:
     return f"{'.'.join(map(str, loc))}: {problem['msg']}"
 
 
-def _line(tree: yaml.Node | None, loc: Sequence[str | int]) -> int:
+def line_of(tree: yaml.Node | None, loc: Sequence[str | int]) -> int:
     """The line of the deepest part of `loc` that stands in the text, from 0."""
     node, line = tree, 0
     for part in loc:

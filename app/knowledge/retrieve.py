@@ -3,6 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,6 +36,18 @@ class Cited(Record):
         return f"{self.runbook.id}#{self.section.anchor}"
 
 
+class _Shelved(NamedTuple):
+    """The runbooks that are searched; replaced as a whole, so that a reader never sees half of a change.
+
+    `sections` names a chunk by its place; `signalled` are the runbooks of the signals, by theirs.
+    """
+
+    chunks: list[tuple[Runbook, Section]]
+    sections: VectorIndex
+    signals: Signals
+    signalled: list[Runbook]
+
+
 class Retriever:
     """Cases and runbook sections over one embedder. Safe to read from many threads."""
 
@@ -49,10 +62,7 @@ class Retriever:
         self.embedder = embedder
         self.read = read
         self._cases = cases or HeldCases([], np.empty((0, embedder.width), np.float32))
-        self._chunks: list[tuple[Runbook, Section]] = []
-        self._signals = Signals([])
-        self._signalled: list[Runbook] = []
-        self._chunk_index = VectorIndex(embedder.width)
+        self._shelved = _Shelved([], VectorIndex(embedder.width), Signals([]), [])
         self._recent: OrderedDict[str, Matrix] = OrderedDict()
         self._cache = cache
         self._lock = threading.Lock()
@@ -108,10 +118,10 @@ class Retriever:
             (embed or self.embedder.embed)(texts) if texts else np.empty((0, self.embedder.width), np.float32)
         )
         owned = [(runbook, signal) for runbook in runbooks for signal in runbook.signals]
-        self._signalled = [runbook for runbook, _ in owned]
-        self._signals = Signals([signal for _, signal in owned])
-        self._chunk_index.load(range(len(chunks)), vectors)
-        self._chunks = chunks
+        index = VectorIndex(self.embedder.width)
+        index.load(range(len(chunks)), vectors)
+        signals = Signals([signal for _, signal in owned])
+        self._shelved = _Shelved(chunks, index, signals, [runbook for runbook, _ in owned])
 
     def nearest_cases(self, text: str, k: int = 5) -> list[Near]:
         """The `k` most similar cases, best first."""
@@ -123,16 +133,18 @@ class Retriever:
     def signalled(self, text: str) -> dict[str, tuple[Runbook, str]]:
         """The runbooks with a signal that matches, by id, and the text that matched first."""
         found: dict[str, tuple[Runbook, str]] = {}
-        for place, matched in self._signals.search(text):
-            runbook = self._signalled[place]
+        shelved = self._shelved
+        for place, matched in shelved.signals.search(text):
+            runbook = shelved.signalled[place]
             found.setdefault(runbook.id, (runbook, matched[:120]))
         return found
 
     def sections(self, text: str, k: int = 3) -> list[Cited]:
         """The `k` most relevant sections, best first, each from another runbook."""
         found: list[Cited] = []
-        for place, score in self._chunk_index.search(self.embed(text), k * 4):
-            runbook, section = self._chunks[place]
+        shelved = self._shelved
+        for place, score in shelved.sections.search(self.embed(text), k * 4):
+            runbook, section = shelved.chunks[place]
             if any(runbook.id == cited.runbook.id for cited in found):
                 continue
             found.append(Cited(runbook=runbook, section=section, similarity=round(score, 6)))

@@ -67,6 +67,16 @@ def numbers(session: Session) -> list[int]:
     return list(session.exec(select(CaseRow.number).where(col(CaseRow.retired).is_(False))).all())
 
 
+def of_incident(session: Session, incident_id: str) -> list[str]:
+    """The ids of the cases in force that an incident left, newest first."""
+    rows = session.exec(
+        select(CaseRow.id)
+        .where(CaseRow.incident_id == incident_id, col(CaseRow.retired).is_(False))
+        .order_by(col(CaseRow.number).desc())
+    ).all()
+    return list(rows)
+
+
 def count(session: Session) -> int:
     """How many cases are in force."""
     return session.exec(select(func.count()).where(col(CaseRow.retired).is_(False))).one()

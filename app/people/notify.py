@@ -101,6 +101,11 @@ class Notify:
         """Something changed that channels show: looks at once."""
         self._wake.set()
 
+    @property
+    def mute(self) -> bool:
+        """Whether nobody would be told of anything: no channel is set up."""
+        return not self._settings.webhooks and not self._directory.last().routes
+
     def later(self, owners: Sequence[str]) -> tuple[timedelta, ...]:
         """How long after a question others are told of it, on the route of these owners."""
         route = self._directory.last().route(owners)

@@ -97,7 +97,7 @@ def replay(database: Database, decide: Decide, since: datetime, brain: Diagnose 
             decided += 1
             same += made.same
             if made.would != made.was or made.strategy != before.strategy:
-                changes.append(Change(decision=made, ended=_ended(session, before.incident_id)))
+                changes.append(Change(decision=made, ended=ended(session, before.incident_id)))
     return Replay(
         since=since,
         decided=decided,
@@ -154,21 +154,21 @@ def _diagnosed(session: Session, was: Situation, before: Decision, brain: Diagno
     return None
 
 
-def _ended(session: Session, incident_id: str) -> str:
+def ended(session: Session, incident_id: str) -> str:
     """How an incident ended, in two or three words."""
     tried = [one for one in store.outcomes_of(session, incident_id) if one.ended is not Ended.HANDED_OVER]
     incident = incidents.get(session, incident_id)
     if tried:
-        ended = f"repair {tried[-1].ended}"
+        how = f"repair {tried[-1].ended}"
     elif incident.state in OPEN:
-        ended = "still open"
+        how = "still open"
     elif incident.state is State.SUPPRESSED:
-        ended = "suppressed"
+        how = "suppressed"
     else:
         by = incidents.transitions(session, incident_id)[-1].actor
-        ended = "went away" if by.startswith("source:") else "resolved by a person"
+        how = "went away" if by.startswith("source:") else "resolved by a person"
     label = newest_label(session, incident_id)
-    return f"{ended}, said to be {label.type}" if label else ended
+    return f"{how}, said to be {label.type}" if label else how
 
 
 def _summary(changes: list[Change]) -> tuple[Count, ...]:

@@ -60,7 +60,11 @@ class Situations:
             incident=incident,
             diagnosis=diagnosis,
             plan=plan,
-            attempts=tuple(a for a in store.attempts(session, now) if begun is None or _before(a, begun)),
+            attempts=tuple(
+                attempt
+                for attempt in store.attempts(session, now, plan.targets)
+                if begun is None or _before(attempt, begun)
+            ),
             trials=store.trials(session, strategy) if acts else (),
             judged=tuple(judged(session, self._taxonomy, strategy).get(strategy, ())) if acts else (),
             group=self._targets.group(plan.target),

@@ -98,18 +98,23 @@ class Telling:
         diagnosis: Diagnosis | None = None,
     ) -> None:
         """Once of one kind `about` one thing. With `strategy`, also how far it is from running alone."""
+        owners: tuple[str, ...] = ()
+        if self._notify.mute:
+            strategy = ""
+        else:
+            if diagnosis is None:
+                with self._database.reading() as session:
+                    diagnosis = next(iter(reversed(diagnoses.of_incident(session, incident.id))), None)
+            owners = self._cards.owners(incident, diagnosis)
         if strategy and (says := self._standing(strategy)) not in text:
             text = f"{text} {strategy}: {says}."
-        if diagnosis is None:
-            with self._database.reading() as session:
-                diagnosis = next(iter(reversed(diagnoses.of_incident(session, incident.id))), None)
         message = Message(
             kind=kind,
             incident_id=incident.id,
             title=incident.title,
             text=text,
             about=about,
-            owners=self._cards.owners(incident, diagnosis),
+            owners=owners,
         )
         with traces.part("tell", kind=kind):
             self._notify.notify(message)

@@ -1,5 +1,6 @@
 """Queries on remediations, their journal and outcomes. Each takes a session and commits nothing."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,7 +10,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Exists, delete
 from sqlalchemy import select as columns
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session, col, exists, func, or_, select
+from sqlmodel import Session, and_, col, exists, func, or_, select
 
 from app.db.bulk import add_once
 from app.decision.decision import Attempt
@@ -26,6 +27,8 @@ from app.remediation.tables import HeldRow, JournalRow, OutcomeRow, RemediationR
 
 # Ends that say something of the strategy itself; a repair that was stopped does not.
 _TRIALS = (Ended.VERIFIED, Ended.UNDONE, Ended.STUCK)
+# So many of the newest say what a strategy is worth: what it was years ago proves less, and costs as much.
+_JUDGED_BY = 1000
 _ACTIONS: TypeAdapter[tuple[ActionEnd, ...]] = TypeAdapter(tuple[ActionEnd, ...])
 
 
@@ -198,8 +201,11 @@ def release(session: Session, by: str) -> None:
     session.exec(delete(HeldRow).where(col(HeldRow.by) == by))
 
 
-def attempts(session: Session, now: datetime, back: timedelta = timedelta(hours=24)) -> tuple[Attempt, ...]:
-    """The repairs begun in the last `back` or under way, oldest first.
+def attempts(
+    session: Session, now: datetime, targets: Sequence[str] = (), back: timedelta = timedelta(hours=1)
+) -> tuple[Attempt, ...]:
+    """The repairs begun in the last `back` or under way; of the last day also those of `targets` and those
+    that wait for their turn. Oldest first.
 
     But for escalations, which act on nothing. What was begun after `now` counts: a clock may jump back.
     """
@@ -209,6 +215,10 @@ def attempts(session: Session, now: datetime, back: timedelta = timedelta(hours=
         .where(
             or_(
                 col(RemediationRow.started_at) > now - back,
+                and_(
+                    col(RemediationRow.started_at) > now - timedelta(hours=24),
+                    or_(col(RemediationRow.target).in_(targets), col(OutcomeRow.remediation_id).is_(None)),
+                ),
                 col(RemediationRow.id).in_(select(HeldRow.by)),
             )
         )
@@ -245,9 +255,10 @@ def _attempts() -> Any:
 
 
 def judged(session: Session, strategy: str = "") -> dict[str, list[Judged]]:
-    """By strategy (of all, or of one), how sure each repair that was carried through was, and whether it helped.
+    """By strategy (of all, or the newest of one), how sure repairs that were carried through were, and how many
+    of them helped.
 
-    One that a person had undone afterwards was a wrong action.
+    One that a person had undone afterwards was a wrong action. Confidences are cut to three digits.
     """
     query = (
         select(OutcomeRow.strategy, OutcomeRow.ended, DiagnosisRow.confidence, UndoRow.remediation_id)
@@ -257,11 +268,16 @@ def judged(session: Session, strategy: str = "") -> dict[str, list[Judged]]:
         .outerjoin(UndoRow, col(UndoRow.remediation_id) == OutcomeRow.remediation_id)
         .where(col(OutcomeRow.ended).in_([ended.value for ended in _TRIALS]))
     )
-    rows = session.exec(query.where(OutcomeRow.strategy == strategy) if strategy else query).all()
+    if strategy:
+        query = query.where(OutcomeRow.strategy == strategy).order_by(col(OutcomeRow.at).desc())
+        query = query.limit(_JUDGED_BY)
+    counts = Counter(
+        (strategy, int(confidence * 1000) / 1000, ended == Ended.VERIFIED.value and undone is None)
+        for strategy, ended, confidence, undone in session.exec(query).all()
+    )
     found: dict[str, list[Judged]] = {}
-    for strategy, ended, confidence, undone in rows:
-        right = Ended(ended) is Ended.VERIFIED and undone is None
-        found.setdefault(strategy, []).append(Judged(confidence=confidence, right=right))
+    for (strategy, confidence, right), times in sorted(counts.items()):
+        found.setdefault(strategy, []).append(Judged(confidence=confidence, right=right, times=times))
     return found
 
 

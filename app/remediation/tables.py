@@ -121,7 +121,7 @@ class OutcomeRow(SQLModel, table=True):
 
     __tablename__ = "outcome"
     __audited__ = True
-    __table_args__ = (Index("ix_outcome_strategy_ended", "strategy", "ended"),)
+    __table_args__ = (Index("ix_outcome_strategy_at", "strategy", "at"),)
 
     remediation_id: str = Field(primary_key=True)
     incident_id: str = Field(index=True)

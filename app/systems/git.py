@@ -13,7 +13,7 @@ import re
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -58,6 +58,38 @@ def message(says: str, incident: str, key: str = "") -> str:
     return f"{says}\n\n" + "".join(f"{name}: {value}\n" for name, value in trailers.items())
 
 
+def run_git(
+    command: Sequence[str],
+    cwd: Path,
+    environment: Mapping[str, str],
+    timeout: float,
+    where: str,
+    feed: bytes = b"",
+) -> tuple[int, bytes, bytes]:
+    """Exit code, standard output and error of `git COMMAND`. Raises FarSideError when it cannot run or end."""
+    try:
+        process = subprocess.Popen(
+            ["git", *command],
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise FarSideError(f"git cannot be run here: {error.strerror}", again=False) from None
+    try:
+        out, err = process.communicate(feed, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        # Its children hold the pipes too: all of the session goes.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise FarSideError(f"{where} did not end in {timeout:g} s", again=True) from None
+    return process.returncode, out, err
+
+
 class Clone:
     """What was fetched. `tip` is the commit at the branch's head, empty when there is no such branch."""
 
@@ -69,29 +101,11 @@ class Clone:
 
     def run(self, *args: str, feed: bytes = b"") -> bytes:
         """The standard output of `git ARGS`. Raises FarSideError."""
-        try:
-            process = subprocess.Popen(
-                ["git", f"--git-dir={self._folder}", *args],
-                cwd=self._folder.parent,
-                env={**self._environment, "GIT_INDEX_FILE": str(self._folder / "index")},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise FarSideError(f"git cannot be run here: {error.strerror}", again=False) from None
-        try:
-            out, err = process.communicate(feed, timeout=self._at.timeout)
-        except subprocess.TimeoutExpired:
-            # Its children hold the pipes too: all of the session goes.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            raise FarSideError(
-                f"{self._where(args[0])} did not end in {self._at.timeout:g} s", again=True
-            ) from None
-        if process.returncode:
+        environment = {**self._environment, "GIT_INDEX_FILE": str(self._folder / "index")}
+        command = [f"--git-dir={self._folder}", *args]
+        where = self._where(args[0])
+        code, out, err = run_git(command, self._folder.parent, environment, self._at.timeout, where, feed)
+        if code:
             raise self._failed(args[0], (out if args[0] == "push" else b"") + err)
         return out
 
@@ -186,31 +200,34 @@ class Clone:
 def opened(at: GitBranch, branch: str = "", *, depth: int = RECENT, tags: str = "") -> Iterator[Clone]:
     """The registered branch, or another one of the same repository, fetched. Raises FarSideError."""
     with tempfile.TemporaryDirectory(prefix="mendline-git-", ignore_cleanup_errors=True) as folder:
-        clone = Clone(at, Path(folder) / "clone.git", _environment(at))
+        clone = Clone(at, Path(folder) / "clone.git", environment(at.remote, _password(at)))
         clone.run("init", "--quiet", "--bare", "--template=")
         clone.fetch(branch or at.branch, depth=depth, tags=tags)
         yield clone
 
 
-def _environment(at: GitBranch) -> dict[str, str]:
+def environment(remote: str = "", password: str = "") -> dict[str, str]:
+    """What `git` runs in: nothing of this user or machine; `password` is shown to the remote alone, over https."""
     settings = {
         "core.hooksPath": os.devnull,
+        "core.fsmonitor": "false",
+        "core.quotePath": "false",
+        "core.symlinks": "false",
         "credential.helper": "",
         "http.followRedirects": "false",
+        "log.showSignature": "false",
         "gc.auto": "0",
         "maintenance.auto": "false",
     }
-    if at.remote.startswith("https://") and (password := _password(at)):
+    if remote.startswith("https://") and password:
         basic = base64.b64encode(f"x-access-token:{password}".encode()).decode()
-        settings[f"http.{at.remote}.extraHeader"] = f"Authorization: Basic {basic}"
-    environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        settings[f"http.{remote}.extraHeader"] = f"Authorization: Basic {basic}"
+    found = {name: os.environ[name] for name in _KEPT if name in os.environ}
     for number, (name, setting) in enumerate(settings.items()):
-        environment |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": setting}
+        found |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": setting}
     who = {"NAME": "Mendline", "EMAIL": "mendline@localhost"}
-    environment |= {
-        f"GIT_{role}_{what}": said for role in ("AUTHOR", "COMMITTER") for what, said in who.items()
-    }
-    return environment | {
+    found |= {f"GIT_{role}_{what}": said for role in ("AUTHOR", "COMMITTER") for what, said in who.items()}
+    return found | {
         "GIT_CONFIG_COUNT": str(len(settings)),
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
@@ -222,6 +239,8 @@ def _environment(at: GitBranch) -> dict[str, str]:
 
 
 def _password(at: GitBranch) -> str:
+    if not at.remote.startswith("https://"):
+        return ""
     if at.token_file is not None:
         try:
             return at.token_file.read_text().strip()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -14,13 +15,14 @@ from app.foundation.clock import Clock
 from app.intake.ingest import Ingest
 from app.intake.source import Source
 from app.knowledge.retrieve import Retriever
-from app.knowledge.runbook import Mistake, Runbook
+from app.knowledge.shelf import Books
 from app.knowledge.taxonomy import Taxonomy
 from app.learning.learn import Learn
 from app.people.directory import DirectoryFile
 from app.people.person import Person, Scope
 from app.pipeline.desk import Desk
 from app.remediation.strategy import Strategies
+from app.systems.checkout import History
 from app.systems.targets import Targets
 from app.web.identity import Provider
 from app.web.security import Keyring, RateLimit
@@ -48,7 +50,8 @@ class Parts:
     strategies: Strategies
     targets: Targets
     programs: tuple[str, ...]
-    runbooks: Callable[[], tuple[list[Runbook], list[Mistake]]]
+    runbooks: Callable[[], Books]
+    history: Callable[[Path], History]
     readiness: Callable[[], dict[str, str]]
     measure: Collector
     desk: Desk

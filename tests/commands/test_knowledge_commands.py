@@ -6,11 +6,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from app.knowledge.shipped import knowledge_folder
 from tests.commands.conftest import Mendline
 from tests.diagnosis import small
-
-SHIPPED = knowledge_folder() / "runbooks" / "upstream-answers-502.md"
 
 
 def rows(path: Path, step: int, labels: dict[str, str] | None = None) -> Path:
@@ -22,45 +19,6 @@ def rows(path: Path, step: int, labels: dict[str, str] | None = None) -> Path:
     ]
     path.write_bytes(b"\n".join(lines) + b"\n")
     return path
-
-
-class TestRunbookLint:
-    def test_a_bad_file_is_named_with_its_line(self, mendline: Mendline, tmp_path: Path) -> None:
-        path = tmp_path / "upstream-answers-502.md"
-        path.write_text(SHIPPED.read_text().replace("strategy: recover_service", "strategy: recover_servce"))
-        done = mendline("runbook", "lint", path)
-        assert done.code == 1
-        first, last = done.out.splitlines()
-        assert first.startswith(
-            "upstream-answers-502.md:9: no strategy 'recover_servce' is registered; did you mean"
-        )
-        assert last == "0 whole, 1 mistakes"
-
-    def test_a_good_one_passes(self, mendline: Mendline) -> None:
-        done = mendline("runbook", "lint", SHIPPED)
-        assert (done.code, done.out) == (0, "1 whole, 0 mistakes\n")
-
-    def test_all_in_force_pass(self, mendline: Mendline) -> None:
-        done = mendline("runbook", "lint")
-        assert done.code == 0
-        assert done.out.endswith(" whole, 0 mistakes\n")
-
-    def test_one_that_is_not_there(self, mendline: Mendline, tmp_path: Path) -> None:
-        done = mendline("runbook", "lint", tmp_path / "gone.md")
-        assert done.code == 1
-        assert done.out.startswith("gone.md:1: cannot be read: ")
-
-    def test_one_that_was_long_not_reviewed_is_told(self, mendline: Mendline, tmp_path: Path) -> None:
-        path = tmp_path / "upstream-answers-502.md"
-        path.write_text(SHIPPED.read_text().replace("reviewed: 2026", "reviewed: 2019"))
-        done = mendline("runbook", "lint", path)
-        assert done.code == 0
-        assert "nobody has reviewed it since 2019" in done.out
-
-    def test_the_list(self, mendline: Mendline) -> None:
-        done = mendline("runbook", "list")
-        assert done.code == 0
-        assert "upstream-answers-502" in done.out
 
 
 class TestKnowledgeCheck:

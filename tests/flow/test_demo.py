@@ -101,7 +101,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 def test_every_scene_ends_as_it_should(site: Site) -> None:
     summary = site.summary
-    counts = {"ok": True, "events": 9, "repaired": 5, "undone": 1, "stopped": 1, "shadow": 1, "escalated": 1}
+    counts = {"ok": True, "events": 10, "repaired": 5, "undone": 2, "stopped": 1, "shadow": 1, "escalated": 1}
     counts |= {"approved": 1, "denied": 0}
     assert {name: summary[name] for name in counts} == counts
     ends = {
@@ -118,6 +118,7 @@ def test_every_scene_ends_as_it_should(site: Site) -> None:
         "seen-before": retried,
         "killed-again": ("service_unavailable", "escalate", "recover_service", "handed_over", ""),
         "wrong-setting": ("configuration_error", "act", "update_configuration_and_retry", "undone", ""),
+        "playbook": ("schema_mismatch", "act", "playbook:returns-arrived-broken", "undone", ""),
         "staging-job": ("network_timeout", "shadow", "retry_with_exponential_backoff", "handed_over", ""),
     }
     assert all(scene["seconds"] > 0 for scene in summary["scenes"])
@@ -151,6 +152,14 @@ def test_a_repair_that_does_not_help_is_undone_by_itself(site: Site) -> None:
     ours, again = scene["after"]["runs"]
     assert "setting warehouse.region is missing" in ours["error"]
     assert "region=eu-9" in again["error"]  # the job did run with the change
+
+
+def test_a_playbook_that_fails_at_its_second_step_is_undone_backwards(site: Site) -> None:
+    scene = site.scene("playbook")
+    assert "action 2, retry_with_exponential_backoff" in scene["says"]
+    assert scene["before"]["file"] == scene["after"]["file"]
+    assert {run["status"] for run in scene["after"]["loads"]} == {"failed"}
+    assert scene["after"]["publications"] == []
 
 
 def test_the_same_repair_again_is_stopped_by_the_governor(site: Site) -> None:

@@ -4,7 +4,8 @@ import orjson
 
 from app.knowledge.case import Case
 from app.knowledge.check import LEAST_CASES, check, near_duplicates
-from app.knowledge.runbook import Mistake, read_runbooks
+from app.knowledge.runbook import Mistake
+from app.knowledge.shelf import read_runbooks
 from app.knowledge.shipped import knowledge_folder
 from app.knowledge.taxonomy import StrategyEntry, Taxonomy, TypeEntry, read_taxonomy
 from app.remediation.strategies import STRATEGIES

@@ -7,7 +7,8 @@ import pytest
 from pydantic import Field
 
 from app.foundation.record import Record
-from app.knowledge.runbook import SECTIONS, Runbook, overdue, read_runbook, read_runbooks
+from app.knowledge.runbook import SECTIONS, Runbook, overdue, read_runbook
+from app.knowledge.shelf import files
 from app.knowledge.shipped import knowledge_folder
 from app.knowledge.taxonomy import StrategyEntry, Taxonomy, TypeEntry, read_taxonomy
 from app.remediation.strategies import STRATEGIES
@@ -144,8 +145,8 @@ class TestMistakes:
             ("2026-11-01", "2026-13-41", "2: not YAML: "),
             (GOOD.split("---")[1], "\n- a\n- list\n", "2: the front matter is a mapping of keys to values"),
             ("owner: data", "ownr: data", "11: unknown key 'ownr'; did you mean 'owner'?"),
-            ("owner: data\n", "", "2: owner: Field required"),
-            ("risk: low", "risk: tiny", "9: risk: Input should be 'low', 'medium' or 'high'"),
+            ("owner: data\n", "", "2: the key 'owner' is missing"),
+            ("risk: low", "risk: tiny", "9: risk: no such value 'tiny'; known are low, medium, high"),
             ("reviewed: 2026-11-01", "reviewed: soon", "12: reviewed: "),
             ("id: load-times-out", "id: Load_Times", "2: id: String should match pattern"),
             (
@@ -163,7 +164,7 @@ class TestMistakes:
                 "[zzz, ",
                 "3: no such type: 'zzz'; known are network_timeout, service_unavailable, quota_exceeded",
             ),
-            ("'timed out'", "'(?=timed) out'", "4: the signal '(?=timed) out' is no RE2 expression: "),
+            ("'timed out'", "'(?=timed) out'", "5: the signal '(?=timed) out' is no RE2 expression: "),
             (
                 "strategy: retry",
                 "strategy: retri",
@@ -178,7 +179,7 @@ class TestMistakes:
             (
                 "{tries: 2}",
                 "{trys: 2}",
-                "8: params.trys: Extra inputs are not permitted; did you mean 'tries'?",
+                "8: retry takes no parameter 'trys'; did you mean 'tries'?",
             ),
             (
                 "strategy: retry",
@@ -189,8 +190,8 @@ class TestMistakes:
             ("## Confirm", "## Confrim", "23: no section is called 'Confrim'; did you mean 'Confirm'?"),
             ("## Escalate\n\nThe owner.\n\n", "", "14: sections are missing: Escalate"),
             ("Ask it.\n", "", "23: the section 'Confirm' is empty"),
-            ("## Seen in", "## Escalate\n\nNobody.\n\n## Seen in", "16: a section stands twice"),
-            ("## Verify", "## Roll back\n\nx\n\n## Verify", "16: a section stands twice"),
+            ("## Seen in", "## Escalate\n\nNobody.\n\n## Seen in", "43: the section 'Escalate' stands twice"),
+            ("## Verify", "## Roll back\n\nx\n\n## Verify", "39: the section 'Roll back' stands twice"),
         ],
     )
     def test_it_has_its_line_and_the_nearest_word(
@@ -204,7 +205,7 @@ class TestMistakes:
         runbook, wrong = read_runbook(write(tmp_path, text), TAXONOMY, PARAMS)
         assert runbook is None
         assert [str(mistake) for mistake in wrong] == [
-            "load-times-out.md:16: the sections stand in this order: Symptoms, Confirm, Fix, Verify, Roll back, "
+            "load-times-out.md:27: the sections stand in this order: Symptoms, Confirm, Fix, Verify, Roll back, "
             "Escalate, Seen in"
         ]
 
@@ -214,6 +215,56 @@ class TestMistakes:
         )
         _, wrong = read_runbook(write(tmp_path, text), TAXONOMY, PARAMS)
         assert [mistake.line for mistake in wrong] == [3, 8, 23]
+
+    def test_those_of_the_front_and_of_the_body_are_said_together(self, tmp_path: Path) -> None:
+        text = (
+            GOOD.replace("owner: data", "ownr: data")
+            .replace("strategy: retry", "strategy: retri")
+            .replace("risk: low", "risk: lwo\nrisk: low")
+            .replace("## Verify", "## Verfy")
+            .replace("The owner.", "```\nnever closed")
+        )
+        _, wrong = read_runbook(write(tmp_path, text), TAXONOMY, PARAMS)
+        assert [str(one).partition(":")[2] for one in wrong] == [
+            "7: no strategy 'retri' is registered; did you mean 'retry'?",
+            "10: the key 'risk' stands in line 9 already",
+            "12: unknown key 'ownr'; did you mean 'owner'?",
+            "15: sections are missing: Seen in",
+            "32: no section is called 'Verfy'; did you mean 'Verify'?",
+            "42: the block is not closed with ```",
+        ]
+
+    def test_without_front_matter_the_body_is_looked_at_all_the_same(self, tmp_path: Path) -> None:
+        _, wrong = read_runbook(write(tmp_path, "# It broke\n\n## Symptms\n\nx\n"), TAXONOMY, PARAMS)
+        assert [one.line for one in wrong] == [1, 1, 3]
+
+    @pytest.mark.parametrize(
+        ("old", "new", "pointed"),
+        [
+            (
+                "[network_timeout, ",
+                "[network_timout, ",
+                "    3 | types: [network_timout, service_unavailable]\n      |         ^^^^^^^^^^^^^^",
+            ),
+            ("Ask it.\n", "", "   23 | ## Confirm\n      |    ^^^^^^^"),
+            ("tries: 2", "tries: 9", "    8 | params: {tries: 9}\n      |          ^^^^^"),
+            ("---\nid", "\nid", ""),
+        ],
+    )
+    def test_the_line_is_shown_with_a_mark_under_the_word(
+        self, tmp_path: Path, old: str, new: str, pointed: str
+    ) -> None:
+        _, wrong = read_runbook(write(tmp_path, GOOD.replace(old, new, 1)), TAXONOMY, PARAMS)
+        assert wrong[0].pointed == pointed
+
+    def test_of_a_line_to_be_filled_in_nothing_else_is_said(self, tmp_path: Path) -> None:
+        (said,) = mistakes(tmp_path, "[network_timeout, service_unavailable]", "[(fill in the type)]")
+        assert said == "load-times-out.md:3: still to be filled in: the type"
+
+    def test_an_empty_signal(self, tmp_path: Path) -> None:
+        assert mistakes(tmp_path, "'timed out'", "''") == [
+            "load-times-out.md:5: an empty signal matches everything"
+        ]
 
     @pytest.mark.parametrize("content", [None, b"\xff\xfe---"], ids=["not there", "no text"])
     def test_one_that_cannot_be_read(self, tmp_path: Path, content: bytes | None) -> None:
@@ -231,19 +282,6 @@ class TestMistakes:
         assert mistakes(tmp_path, "approval: auto", "approval: two_people") == []
 
 
-class TestReadRunbooks:
-    def test_a_broken_one_does_not_take_the_others_down(self, tmp_path: Path) -> None:
-        write(tmp_path, GOOD)
-        write(tmp_path, "nonsense", "broken.md")
-        write(tmp_path, "about this folder", "README.md")
-        runbooks, wrong = read_runbooks(tmp_path, TAXONOMY, PARAMS)
-        assert [runbook.id for runbook in runbooks] == ["load-times-out"]
-        assert [mistake.file for mistake in wrong] == ["broken.md"]
-
-    def test_a_folder_that_is_not_there_has_none(self, tmp_path: Path) -> None:
-        assert read_runbooks(tmp_path / "gone", TAXONOMY, PARAMS) == ([], [])
-
-
 class TestOverdue:
     def test_a_year_without_a_review(self, tmp_path: Path) -> None:
         runbook, _ = read_runbook(write(tmp_path, GOOD), TAXONOMY, PARAMS)
@@ -256,6 +294,6 @@ class TestTheShippedOnes:
     def test_they_are_whole(self) -> None:
         params = {kind.id: kind.Params for kind in STRATEGIES}
         taxonomy = read_taxonomy(knowledge_folder() / "taxonomy.yaml")
-        runbooks, wrong = read_runbooks(knowledge_folder() / "runbooks", taxonomy, params)
-        assert [str(mistake) for mistake in wrong] == []
-        assert len(runbooks) >= 3 * len(taxonomy.text_types)
+        found = [read_runbook(file, taxonomy, params) for file in files(knowledge_folder() / "runbooks")]
+        assert [str(mistake) for _, wrong in found for mistake in wrong] == []
+        assert len(found) >= 3 * len(taxonomy.text_types)

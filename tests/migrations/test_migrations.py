@@ -1,5 +1,6 @@
 """The schema that migrations build is the one that the tables declare, on both databases."""
 
+import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,6 +114,35 @@ class TestCaseNumbers:
         migrate(database)
         with database.reading() as session:
             assert [(n, case.id) for n, case in newer(session, 0, 10)] == [(1, "old"), (2, "new")]
+
+
+class TestCitations:
+    def test_of_diagnoses_that_were_there(self, database: Database) -> None:
+        up(database, "20261121_playbooks")
+        because = "P(type it serves) 1.00 x P(success) 0.85, recommended by "
+        bodies = {
+            "dia_1": {
+                "runbook": "slow#fix",
+                "choices": [{"strategy": "retry", "because": f"{because}slow#confirm"}],
+            },
+            "dia_2": {"runbook": "far#symptoms", "choices": [{"strategy": "retry", "because": "it helps"}]},
+            "dia_3": {"choices": []},
+        }
+        with database.engine.begin() as connection:
+            for id_, body in bodies.items():
+                connection.execute(
+                    text("INSERT INTO diagnosis VALUES (:id, 'inc_1', 1, 5, 't', 0.5, :body)"),
+                    {"id": id_, "body": json.dumps(body)},
+                )
+        migrate(database)
+        with database.engine.connect() as connection:
+            rows = connection.execute(
+                text("SELECT diagnosis_id, runbook, section, strategy FROM citation ORDER BY 1")
+            )
+            assert [tuple(row) for row in rows] == [
+                ("dia_1", "slow", "confirm", "retry"),
+                ("dia_2", "far", "symptoms", ""),
+            ]
 
 
 class TestDowngrade:

@@ -27,7 +27,8 @@ from app.intake.inbox import Inbox
 from app.intake.ingest import Ingest, prepare
 from app.knowledge.embed import HashingEmbedder
 from app.knowledge.retrieve import Retriever
-from app.knowledge.runbook import SECTIONS, read_runbooks
+from app.knowledge.runbook import SECTIONS
+from app.knowledge.shelf import Shelf
 from app.knowledge.shipped import knowledge_folder
 from app.knowledge.taxonomy import read_taxonomy
 from app.learning.learn import Learn
@@ -39,6 +40,7 @@ from app.pipeline.measure import Measure
 from app.remediation import approve, store
 from app.remediation.strategies.escalate_to_human import EscalateToHuman
 from app.remediation.strategies.retry_with_exponential_backoff import RetryWithExponentialBackoff
+from app.systems.checkout import Histories
 from app.systems.targets import Targets
 from app.tables import metadata
 from app.web.deps import Parts
@@ -106,9 +108,14 @@ class World:
             strategies=strategies,
             targets=targets,
             programs=("/usr/bin/vaultctl",),
-            runbooks=lambda: read_runbooks(
-                self.shelf, taxonomy, {name: strategy.Params for name, strategy in strategies.items()}
-            ),
+            runbooks=Shelf(
+                folder / "shipped",
+                self.shelf,
+                folder / "runbooks-in-force.json",
+                taxonomy,
+                {name: strategy.Params for name, strategy in strategies.items()},
+            ).read,
+            history=Histories(0).of,
             readiness=lambda: self.ready,
             measure=Measure(
                 self.database,

@@ -707,8 +707,8 @@ def test_runbooks_and_their_mistakes(world: World, enter: Enter) -> None:
     browser = enter(Role.VIEWER)
     page = browser.get("/runbooks")
     assert "1 in force" in page.text
-    assert "Not in force: 1 mistake" in page.text
-    assert "broken.md:2 the id 'other' is not the file's name 'broken'" in page.text
+    assert "1 mistake in runbook files" in page.text
+    assert "broken.md:2 the id 'other' is not the file's name 'broken' not in force" in page.text
     assert "/runbooks/slow" in page.links()
     assert "has mistakes" in browser.get("/runbooks/broken").text
 

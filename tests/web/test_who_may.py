@@ -32,6 +32,7 @@ NEEDS = {
     "GET /api/v1/calibration": READ,
     "GET /api/v1/strategies": READ,
     "GET /api/v1/runbooks": READ,
+    "GET /api/v1/runbooks/{runbook_id}": READ,
     "GET /api/v1/knowledge/gaps": READ,
     "GET /api/v1/targets": READ,
     "GET /api/v1/targets/{key:path}": ADMIN,

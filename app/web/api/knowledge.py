@@ -1,4 +1,4 @@
-"""What is known: strategies with their record, runbooks, gaps."""
+"""What is known: strategies with their record, gaps."""
 
 from typing import Any
 
@@ -17,16 +17,6 @@ def strategies(parts: PartsDep, person: Reader) -> dict[str, Any]:
     with parts.database.reading() as session:
         found = strategy_records(session, parts.taxonomy, parts.strategies, parts.decision)
     return {"items": [record.model_dump(mode="json") for record in found]}
-
-
-@router.get("/runbooks", summary="List runbooks")
-def runbooks(parts: PartsDep, person: Reader) -> dict[str, Any]:
-    """Those in force, and what is wrong with files that are not."""
-    found, mistakes = parts.runbooks()
-    return {
-        "items": [runbook.model_dump(mode="json", exclude={"sections"}) for runbook in found],
-        "mistakes": [str(mistake) for mistake in mistakes],
-    }
 
 
 @router.get("/knowledge/gaps", summary="List gaps")

@@ -13,8 +13,18 @@ Tests:     `tests/web`.
 from fastapi import FastAPI
 
 from app.web.deps import Parts
-from app.web.pages import calibration, docs, door, errors, incidents, knowledge, shadow, switch, trail
-from app.web.pages.remembered import Remembered
+from app.web.pages import (
+    calibration,
+    docs,
+    door,
+    errors,
+    incidents,
+    knowledge,
+    runbooks,
+    shadow,
+    switch,
+    trail,
+)
 from app.web.pages.render import STATIC, Assets
 from app.web.pages.session import Cookies
 
@@ -22,9 +32,9 @@ from app.web.pages.session import Cookies
 def install(app: FastAPI, parts: Parts) -> None:
     """Puts the pages on the application; the problems' handlers must be there already."""
     app.state.cookies = Cookies(parts.session_secret, parts.clock, parts.settings.session_hours)
+    app.state.runbook_records = runbooks.recording(parts.database)
     app.state.counts = incidents.counting(parts.database)
-    app.state.shelf = Remembered(parts.runbooks, knowledge.READ_EVERY)
-    for module in (door, incidents, trail, knowledge, calibration, shadow, switch):
+    for module in (door, incidents, trail, runbooks, knowledge, calibration, shadow, switch):
         app.include_router(module.router)
     app.mount("/static", Assets(directory=STATIC), name="static")
     docs.install(app)
