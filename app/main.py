@@ -1,8 +1,8 @@
 """The web application: `create_app` puts the doors on a service."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
@@ -14,8 +14,10 @@ from app import __version__
 from app.intake.event import Report
 from app.web import problems
 from app.web.api import events, router
+from app.web.deps import Parts
 from app.web.headers import Headers
 from app.web.pages import install as install_pages
+from app.web.timing import Timing, templates
 from app.wiring import Service
 
 
@@ -28,6 +30,13 @@ def create_app(service: Service) -> FastAPI:
         yield
         await asyncio.to_thread(service.close)
 
+    return doors(service.parts, lifespan)
+
+
+def doors(
+    parts: Parts, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None
+) -> FastAPI:
+    """Everything that answers over HTTP: API, pages, probes."""
     app = FastAPI(
         title="Mendline",
         version=__version__,
@@ -38,13 +47,14 @@ def create_app(service: Service) -> FastAPI:
         # Looking for an OpenTelemetry that was set up costs 50 us at every request; ours is at /metrics.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.state.parts = service.parts
+    app.state.parts = parts
     problems.install(app)
     app.router.routes.insert(0, events.way_in)
     app.include_router(router)
-    install_pages(app, service.parts)
-    _probes(app, service)
+    install_pages(app, parts)
+    _probes(app, parts)
     app.add_middleware(Headers)
+    app.add_middleware(Timing, templates=templates(app.routes))
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -87,18 +97,18 @@ def _complete(schema: dict[str, Any]) -> None:
             operation["responses"]["5XX"] = {"description": "Try later, or broken", **problem}
 
 
-def _probes(app: FastAPI, service: Service) -> None:
+def _probes(app: FastAPI, parts: Parts) -> None:
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> dict[str, str]:
         return {"status": "ok", "version": __version__}
 
     @app.get("/readyz", include_in_schema=False)
     def readyz() -> JSONResponse:
-        parts = service.readiness()
+        states = parts.readiness()
         # Nobody would be told of anything if it went away because it cannot read whom to tell.
-        ready = all(state == "ok" for part, state in parts.items() if part != "people")
-        return JSONResponse({"ready": ready, **parts}, 200 if ready else 503)
+        ready = all(state == "ok" for part, state in states.items() if part != "people")
+        return JSONResponse({"ready": ready, **states}, 200 if ready else 503)
 
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(parts.measure), media_type=CONTENT_TYPE_LATEST)

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import inspect
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from app import __version__
 from app.db.alone import alone
 from app.db.engine import Database, sqlite_url
 from app.db.names import Names
@@ -28,15 +28,14 @@ from app.diagnosis.build import build, embedded
 from app.diagnosis.choose import TrackRecord
 from app.diagnosis.diagnose import Diagnose
 from app.diagnosis.excerpt import excerpt, meaning
-from app.foundation import metrics
+from app.foundation import metrics, traces
 from app.foundation.clock import Clock, SystemClock
 from app.foundation.errors import Invalid, Unavailable
 from app.foundation.logging import log
 from app.incidents.group import Group
 from app.intake.inbox import Inbox
 from app.intake.ingest import Ingest
-from app.intake.source import Source
-from app.intake.sources import SOURCES
+from app.intake.sources import open_sources
 from app.knowledge.embed import load_embedder
 from app.knowledge.load import StoredCases, load_runbooks, load_shipped, load_vectors
 from app.knowledge.retrieve import Retriever
@@ -46,12 +45,12 @@ from app.knowledge.taxonomy import Taxonomy, read_taxonomy
 from app.knowledge.watch import Watch
 from app.learning.judged import HeardHere
 from app.learning.learn import Learn
-from app.llm.chat import Chat, ChatFailed
-from app.llm.litellm_chat import LitellmChat
+from app.llm.litellm_chat import open_chat
 from app.people.directory import DirectoryFile
 from app.people.notify import Notify
 from app.pipeline.card import Cards
 from app.pipeline.desk import Desk
+from app.pipeline.measure import Measure
 from app.pipeline.pipeline import Pipeline
 from app.pipeline.runner import Runner
 from app.pipeline.situation import Situations
@@ -68,6 +67,7 @@ from app.settings import Settings, in_force
 from app.systems.checkout import Histories
 from app.systems.targets import Targets
 from app.web.deps import Parts
+from app.web.identity import open_provider
 from app.web.security import Keyring, RateLimit, session_secret
 
 
@@ -252,23 +252,12 @@ def build_brain(store: Store, told: Callable[[str], None] = lambda says: None) -
         store.clock,
         store.models,
         store.knowledge / "weights.json",
-        _chat(store.settings),
+        open_chat(store.settings.llm),
         lambda texts: load_vectors(store.database, embedder, texts),
         HeardHere(store.database, store.clock),
         Retriever(embedder, meaning, cases=cases),
         store.plugins.scorers,
     )
-
-
-def _chat(settings: Settings) -> Chat | None:
-    """The language model that is set up; None without one, and when it cannot be used: it is only a voice."""
-    if not settings.llm.model:
-        return None
-    try:
-        return LitellmChat(settings.llm)
-    except ChatFailed as failure:
-        log(__name__).warning("language_model.unusable", says=failure.says)
-        return None
 
 
 Built = tuple[Diagnose, Retriever]
@@ -291,12 +280,16 @@ class Brain:
         try:
             self._built = self._build(self._store, self._told)
             self.doing = "ready"
-            metrics.CASES.set(self._built[1].cases)
             metrics.READY.set(1)
         except Exception as error:
             self.failed = f"{type(error).__name__}: {error}"
             log(__name__).error("brain.failed", exc_info=error)
         self._ready.set()
+
+    @property
+    def cases(self) -> int:
+        """How many cases are in the index; 0 until it is there."""
+        return self._built[1].cases if self._built else 0
 
     def _told(self, says: str) -> None:
         self.doing = says
@@ -372,12 +365,22 @@ class Service:
         self._runner = Runner(
             pipeline, database, engine_url(settings), settings.pipeline, pressure=lambda: self._inbox.busy
         )
+        self.measure = Measure(
+            database,
+            clock,
+            self.readiness,
+            {"people": store.directory.read, "policy": store.policy.read, "freezes": store.freezes.read},
+            lambda: self._inbox.waiting,
+            lambda: self.brain.cases,
+        )
+        metrics.BUILD.info({"version": __version__})
+        metrics.WORKER.info({"name": settings.pipeline.executor})
         self.parts = Parts(
             settings=settings.web,
             database=database,
             clock=clock,
             ingest=Ingest(self._inbox, clock),
-            sources=open_sources(settings),
+            sources=open_sources(settings.intake),
             diagnose=self.brain.diagnose_now,
             retriever=self.brain.retriever_now,
             decision=settings.decision,
@@ -389,6 +392,7 @@ class Service:
             runbooks=store.shelf.now,
             history=Histories().of,
             readiness=self.readiness,
+            measure=self.measure,
             desk=Desk(
                 database,
                 clock,
@@ -405,6 +409,8 @@ class Service:
             rate_limit=RateLimit(settings.web.events_per_second),
             session_secret=session_secret(settings.web.session_secret, settings.data_dir),
             settings_in_force=in_force(settings),
+            directory=store.directory,
+            provider=open_provider(settings.web, settings.people.url, clock),
         )
 
     def take_name(self) -> None:
@@ -413,6 +419,7 @@ class Service:
 
     def start(self) -> None:
         """Starts the engine; the models load beside it."""
+        traces.start(__version__, self.store.settings.pipeline.executor)
         self._runner.start()
         self._notify.start()
         threading.Thread(target=self._load, name="brain", daemon=True).start()
@@ -473,6 +480,7 @@ class Service:
         self._notify.close()
         if self._names is not None:
             self._names.close()
+        traces.stop()
         self.store.database.close()
 
 
@@ -489,14 +497,3 @@ def engine_url(settings: Settings) -> str:
     finally:
         connection.close()
     return sqlite_url(path)
-
-
-def open_sources(settings: Settings) -> dict[str, Source]:
-    """The webhooks whose secret is set; the others stay shut."""
-    found: dict[str, Source] = {}
-    source: Any  # each takes its own Params
-    for source in SOURCES:
-        secret = getattr(settings.intake, f"{source.id}_secret")
-        if secret.get_secret_value():
-            found[source.id] = source(source.Params(secret=secret))
-    return found

@@ -86,6 +86,8 @@ def worker(
     name: Annotated[str, typer.Argument(help="A name of its own, which it keeps over restarts.")],
 ) -> None:
     """Diagnose and repair beside `serve`, without listening, until Ctrl-C; needs Postgres."""
+    from prometheus_client import start_http_server
+
     from app.wiring import Service, database_url, open_store
 
     if not 1 <= len(name) <= 200:
@@ -101,6 +103,12 @@ def worker(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    if settings.web.metrics_port:
+        try:
+            start_http_server(settings.web.metrics_port, settings.web.host, service.measure)
+        except OSError as error:
+            where = f"{settings.web.host}:{settings.web.metrics_port}"
+            raise Invalid(f"cannot listen on {where}: {error.strerror}") from None
     service.start()
     console.print(f"Mendline {__version__} works as [bold]{name}[/] (Ctrl-C stops it)")
     sys.stdout.flush()

@@ -11,7 +11,7 @@ from app.diagnosis.fit import Fitted
 from app.diagnosis.fuse import fuse
 from app.diagnosis.scorer import Judge, Scorer, named, silent
 from app.diagnosis.weigh import Heard, weigh
-from app.foundation import metrics
+from app.foundation import metrics, traces
 from app.foundation.clock import Clock
 from app.foundation.ids import new_id
 from app.foundation.logging import log
@@ -110,8 +110,10 @@ class Diagnose:
 
     def _ask(self, scorer: Scorer, say: Callable[[Symptom], Finding], symptom: Symptom) -> Finding:
         try:
-            return say(symptom)
+            with traces.part("score", scorer=named(scorer)):
+                return say(symptom)
         except Exception as error:
+            metrics.SCORERS_FAILED.labels(named(scorer)).inc()
             log(__name__).error("scorer.failed", scorer=named(scorer), exc_info=error)
             return Finding(
                 scorer=named(scorer), scores={}, contributes=False, hint=f"it failed: {type(error).__name__}"

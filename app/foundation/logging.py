@@ -37,7 +37,15 @@ def configure(*, json: bool, level: str = "INFO") -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     # The engine tells its life story at INFO, and httpx every request: theirs, not our users'.
-    for name in ("dbos", "httpx", "httpcore", "apscheduler", "sentence_transformers", "uvicorn.access"):
+    for name in (
+        "dbos",
+        "httpx",
+        "httpx2",
+        "httpcore",
+        "apscheduler",
+        "sentence_transformers",
+        "uvicorn.access",
+    ):
         logging.getLogger(name).setLevel("WARNING")
 
 

@@ -13,11 +13,12 @@ from sqlmodel import Session
 
 from app.db.bulk import chunks, insert_rows, marks
 from app.db.engine import Database, from_micros, to_micros
-from app.foundation import metrics
+from app.foundation import metrics, traces
 from app.foundation.clock import Clock
 from app.foundation.ids import derived_id, new_id
 from app.foundation.logging import log
-from app.incidents import words
+from app.foundation.traces import Episode
+from app.incidents import store, words
 from app.incidents.groupers import GROUPERS
 from app.incidents.incident import OPEN, State
 from app.incidents.lifecycle import advance
@@ -62,6 +63,7 @@ class Group:
         An event whose id is stored already is a duplicate and changes nothing. On Postgres
         another process may open the same group in the same moment; then we look again.
         """
+        began = self._clock.now()
         for attempt in range(5):
             try:
                 with self._database.writing() as session:
@@ -76,6 +78,8 @@ class Group:
         metrics.DUPLICATES.inc(len(events) - new)
         metrics.INCIDENTS.labels("opened").inc(len(batch.opened))
         metrics.INCIDENTS.labels("reopened").inc(len(batch.reopened))
+        if traces.on():
+            self._trace([*batch.opened, *batch.reopened], events, accepted, began)
         if begun := batch.begun():
             try:
                 self._opened(begun)
@@ -83,6 +87,21 @@ class Group:
                 # The events are durable and were promised; the sweep starts what this could not.
                 log(__name__).error("group.opened_failed", incidents=len(begun), exc_info=error)
         return accepted
+
+    def _trace(
+        self, begun: Sequence[str], events: Sequence[Event], accepted: Sequence[Accepted], began: datetime
+    ) -> None:
+        """The first spans of every episode that began."""
+        of: dict[str, list[Event]] = {incident_id: [] for incident_id in begun}
+        for event, answer in zip(events, accepted, strict=True):
+            if answer.incident_id in of:
+                of[answer.incident_id].append(event)
+        with self._database.reading() as session:
+            numbers = store.episodes(session, begun)
+        for incident_id, number in numbers.items():
+            came_with = [event.came_with for event in of[incident_id] if event.came_with]
+            received = min(event.received_at for event in of[incident_id])
+            traces.opened(Episode(incident_id, number), received, began, self._clock.now(), came_with)
 
 
 @dataclass(slots=True)

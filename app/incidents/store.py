@@ -1,7 +1,7 @@
 """Queries on incidents, their events and transitions. Each takes a session and commits nothing."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -175,10 +175,12 @@ def _read_cursor(cursor: str) -> tuple[datetime, str]:
     return at, incident_id
 
 
-def counts(session: Session) -> dict[State, int]:
-    """How many incidents are in each state."""
-    rows = session.exec(select(IncidentRow.state, func.count()).group_by(IncidentRow.state)).all()
-    return {State(state): count for state, count in rows}
+def counts(session: Session, states: Collection[State] = frozenset(State)) -> dict[State, int]:
+    """How many incidents are in each of these states."""
+    query = select(IncidentRow.state, func.count()).group_by(IncidentRow.state)
+    if len(states) < len(State):
+        query = query.where(col(IncidentRow.state).in_([state.value for state in states]))
+    return {State(state): count for state, count in session.exec(query).all()}
 
 
 def events(session: Session, incident_id: str, limit: int = 50) -> list[Event]:
@@ -242,6 +244,12 @@ def transitions(session: Session, incident_id: str) -> list[Transition]:
         )
         for row in rows
     ]
+
+
+def episodes(session: Session, incident_ids: Sequence[str]) -> dict[str, int]:
+    """The episode in which each of these incidents is."""
+    query = select(IncidentRow.id, IncidentRow.episode).where(col(IncidentRow.id).in_(incident_ids))
+    return dict(session.exec(query).all())
 
 
 def unhandled(session: Session, limit: int = 100, *, newest: bool = False) -> Sequence[tuple[str, int]]:

@@ -69,7 +69,7 @@ class Event(Record):
     """A report as it was stored: redacted, with its template, its id and when we got it.
 
     `id` is derived from source and delivery key where there is one, so a redelivery is the
-    same event.
+    same event. `came_with` is the W3C `traceparent` of its request, where traces want it; it is not kept.
     """
 
     id: str
@@ -77,6 +77,7 @@ class Event(Record):
     source: str
     template: str
     report: Report
+    came_with: str = Field("", exclude=True)
 
 
 class Accepted(Record):

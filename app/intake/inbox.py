@@ -51,12 +51,16 @@ class Inbox:
             if self._closed:
                 raise Unavailable("the service is stopping", retry_after=5)
             if self._count + len(events) > self._limit and self._count:
-                metrics.REFUSED.labels("inbox_full").inc(len(events))
                 raise Busy("the inbox is full; send these events again", retry_after=1)
             self._waiting.append((events, future))
             self._count += len(events)
             self._wake.notify()
         return await future
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait for their commit."""
+        return self._count
 
     @property
     def busy(self) -> bool:

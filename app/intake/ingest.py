@@ -80,7 +80,7 @@ def read_array(body: bytes) -> list[Any]:
     return elements
 
 
-def prepare(report: Report, source: str, now: datetime) -> Event:
+def prepare(report: Report, source: str, now: datetime, came_with: str = "") -> Event:
     """Redacts and normalises; the id is the same for the same source and delivery key.
 
     Afterwards every field is again within its limit (a mark may be longer than the secret was),
@@ -111,6 +111,7 @@ def prepare(report: Report, source: str, now: datetime) -> Event:
         source=source,
         template=normalise(clean["message"]),
         report=report.model_copy(update=changed) if changed else report,
+        came_with=came_with,
     )
 
 
@@ -137,8 +138,8 @@ class Ingest:
         self._inbox = inbox
         self._clock = clock
 
-    async def ingest(self, reports: Sequence[Report], source: str) -> list[Accepted]:
-        """Stores `reports` and returns what became of each, in order.
+    async def ingest(self, reports: Sequence[Report], source: str, came_with: str = "") -> list[Accepted]:
+        """Stores `reports` and returns what became of each, in order. `came_with`: the request's `traceparent`.
 
         Raises Busy when the inbox is full: the sender keeps the events and tries again.
         """
@@ -146,9 +147,11 @@ class Ingest:
             return []
         now = self._clock.now()
         if sum(len(report.message) + len(report.log) for report in reports) > _LONG:
-            events = await asyncio.to_thread(lambda: [prepare(report, source, now) for report in reports])
+            events = await asyncio.to_thread(
+                lambda: [prepare(report, source, now, came_with) for report in reports]
+            )
         else:
-            events = [prepare(report, source, now) for report in reports]
+            events = [prepare(report, source, now, came_with) for report in reports]
         return await self._inbox.put(events)
 
 

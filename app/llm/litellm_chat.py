@@ -9,7 +9,8 @@ from collections import deque
 from typing import Any, cast
 
 from app.foundation import metrics
-from app.llm.chat import ChatFailed
+from app.foundation.logging import log
+from app.llm.chat import Chat, ChatFailed
 from app.llm.settings import LlmSettings
 
 _HOUR = 3600.0
@@ -119,3 +120,14 @@ class LitellmChat:
         except Exception:  # a model without a known price, such as one's own
             cost = 0.0
         metrics.LLM_COST.inc(max(0.0, cost))
+
+
+def open_chat(settings: LlmSettings) -> Chat | None:
+    """The language model that is set up; None without one, and when it cannot be used: it is only a voice."""
+    if not settings.model:
+        return None
+    try:
+        return LitellmChat(settings)
+    except ChatFailed as failure:
+        log(__name__).warning("language_model.unusable", says=failure.says)
+        return None

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import and_, exists, or_, update
 from sqlalchemy.orm import aliased
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from app.db.bulk import add_once
 from app.foundation.ids import derived_id
@@ -54,6 +54,12 @@ def under_way(session: Session) -> set[str]:
     told = session.exec(select(DeliveryRow.channel).where(col(DeliveryRow.ended_at).is_(None)).distinct())
     changed = session.exec(select(ThreadRow.channel).where(col(ThreadRow.stale) > 0).distinct())
     return {*told.all(), *changed.all()}
+
+
+def count_under_way(session: Session) -> int:
+    """How many messages are on their way."""
+    rows = select(func.count()).select_from(DeliveryRow).where(col(DeliveryRow.ended_at).is_(None))
+    return session.exec(rows).one()
 
 
 def due(session: Session, channel: str, now: datetime, limit: int = 100) -> list[Delivery]:

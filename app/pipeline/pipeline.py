@@ -13,12 +13,12 @@ from sqlmodel import Session
 from app.db.engine import Database
 from app.decision import store as decisions
 from app.decision.decide import Decide
-from app.decision.decision import Decision, Effect
+from app.decision.decision import Allows, Decision, Effect
 from app.decision.plan import Plan
 from app.diagnosis import store as diagnoses
 from app.diagnosis.diagnose import Diagnose
 from app.diagnosis.diagnosis import Choice, Diagnosis, Symptom
-from app.foundation import metrics
+from app.foundation import metrics, traces
 from app.foundation.clock import Clock
 from app.foundation.errors import Conflict
 from app.foundation.ids import derived_id
@@ -99,6 +99,7 @@ class Pipeline:
             diagnoses.add(session, diagnosis)
             incidents.mark_handled(session, incident_id, episode)
         metrics.DIAGNOSES.labels(diagnosis.type).inc()
+        traces.note(type=diagnosis.type, confidence=diagnosis.confidence, scorers=diagnosis.scorer_set)
         log(__name__).info(
             "incident.diagnosed",
             incident_id=incident_id,
@@ -159,6 +160,11 @@ class Pipeline:
                 )
                 decisions.add(session, known, situation)
                 metrics.DECISIONS.labels(effect.value).inc()
+                for verdict in verdicts:
+                    if verdict.allows is not Allows.ALLOW:
+                        metrics.HELD.labels(verdict.gate, verdict.allows.value).inc()
+            held = [verdict.gate for verdict in known.verdicts if verdict.allows is not Allows.ALLOW]
+            traces.note(effect=known.effect.value, strategy=known.strategy, held_by=held)
             chosen = known.plan or planned.plan
             asked = known.effect is Effect.ASK
             # Of two persons one is not the author, whoever that is.
@@ -245,7 +251,10 @@ class Pipeline:
             effect, _, says = self._decide.decide(situation, now)
             if effect is not Effect.ACT:
                 return says
-            return "" if store.hold(session, remediation_id, remediation.plan.targets) else BUSY
+            if not store.hold(session, remediation_id, remediation.plan.targets):
+                return BUSY
+        metrics.START_SECONDS.observe((now - decision.at).total_seconds())
+        return ""
 
     def hold(self, by: str, remediation_id: str) -> bool:
         """Takes every target of the repair's plan, unless something else acts on one of them."""
@@ -262,6 +271,10 @@ class Pipeline:
         metrics.OUTCOMES.labels(outcome.strategy, outcome.ended.value).inc()
         with self._database.reading() as session:
             incident = incidents.get(session, outcome.incident_id)
+            began = store.get(session, outcome.remediation_id).started_at
+        ended = {"strategy": outcome.strategy, "ended": outcome.ended.value}
+        traces.past("repair", began, outcome.at, outcome.remediation_id, **ended)
+        metrics.REPAIR_SECONDS.labels(outcome.strategy).observe((outcome.at - began).total_seconds())
         if outcome.ended is Ended.VERIFIED:
             with self._database.writing() as session:
                 if incidents.get(session, incident.id).state in OPEN:
@@ -345,6 +358,9 @@ class Pipeline:
             decision = decisions.get(session, approval.decision_id)
             incident = incidents.get(session, approval.incident_id)
         answer = approval.answer or Answer.VOID
+        waited = (approval.answered_at or self._clock.now()) - approval.asked_at
+        metrics.ANSWER_SECONDS.labels(answer.value).observe(waited.total_seconds())
+        traces.past("approval", approval.asked_at, approval.asked_at + waited, answer=answer.value)
         with self._database.writing() as session:
             approve.mark_followed(session, approval_id)
         if approval.right_type:
@@ -378,8 +394,6 @@ class Pipeline:
         """Answers that nothing has followed from: given on the command line, or left by a crash."""
         self._close_waiting()
         with self._database.reading() as session:
-            metrics.APPROVALS_WAITING.set(approve.count_waiting(session))
-            metrics.PAUSED.set(bool(decisions.current(session)))
             return approve.unfollowed(session)
 
     def remind(self) -> None:
@@ -403,6 +417,7 @@ class Pipeline:
 
     def undiagnosed(self, incident_id: str, why: str) -> None:
         """Tells a person of an incident that could not be worked on, so that it is not silently left."""
+        metrics.UNDIAGNOSED.inc()
         with self._database.writing() as session:
             incident = incidents.get(session, incident_id)
             incidents.mark_handled(session, incident_id, incident.episode)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -13,13 +14,18 @@ from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID, WorkflowHan
 
 from app.db.engine import Database
 from app.db.names import Names, lock_file
+from app.decision import store as decisions
 from app.decision.decision import Effect
+from app.foundation import traces
 from app.foundation.errors import Invalid
 from app.foundation.lanes import Lane
 from app.foundation.logging import log
+from app.foundation.traces import Episode
 from app.incidents import store as incidents
 from app.pipeline.pipeline import Next, Pipeline, answered, heal, repair, undone
 from app.pipeline.settings import PipelineSettings
+from app.remediation import approve
+from app.remediation import store as repairs
 
 R = TypeVar("R")
 
@@ -41,16 +47,22 @@ _BACKUPS_EVERY = 3600.0  # seconds
 
 
 class DbosSteps:
-    """`Durable` on DBOS: recorded steps on a lane, durable sleeps."""
+    """`Durable` on DBOS: recorded steps on a lane, each with its span, durable sleeps."""
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: Lane, whose: Callable[[], Episode]) -> None:
+        """`whose` work it is; asked when there are traces."""
         self._lane = lane
+        self._whose = cache(whose)
 
     async def step(self, name: str, call: Callable[..., R], *args: Any) -> R:
         async def run() -> R:
-            return await self._lane.run(call, *args)
+            return await self._lane.run(self._traced, name, call, *args)
 
         return await DBOS.run_step_async({"name": name}, run)
+
+    def _traced(self, name: str, call: Callable[..., R], *args: Any) -> R:
+        with traces.step(name, self._whose):
+            return call(*args)
 
     async def sleep(self, seconds: float) -> None:
         await DBOS.sleep_async(seconds)
@@ -96,22 +108,26 @@ class Runner:
                 sys_db_pool_size=_CONNECTIONS[database.is_sqlite],
             )
         )
-        steps = DbosSteps(self._lane)
+        lane = self._lane
 
         @DBOS.workflow(name="heal", max_recovery_attempts=20)
         async def heal_workflow(incident_id: str, episode: int) -> None:
+            steps = DbosSteps(lane, lambda: Episode(incident_id, episode))
             await self._follow(await heal(steps, pipeline, incident_id, episode))
 
         @DBOS.workflow(name="answered", max_recovery_attempts=20)
         async def answered_workflow(approval_id: str) -> None:
+            steps = DbosSteps(lane, lambda: self._asked_about(approval_id))
             await self._follow(await answered(steps, pipeline, approval_id))
 
         @DBOS.workflow(name="repair", max_recovery_attempts=100)
         async def repair_workflow(remediation_id: str) -> str:
+            steps = DbosSteps(lane, lambda: self._repaired_by(remediation_id))
             return (await repair(steps, pipeline, remediation_id)).ended.value
 
         @DBOS.workflow(name="undo", max_recovery_attempts=100)
         async def undo_workflow(remediation_id: str) -> None:
+            steps = DbosSteps(lane, lambda: self._repaired_by(remediation_id))
             await undone(steps, pipeline, remediation_id)
 
         self._undo = undo_workflow
@@ -160,6 +176,16 @@ class Runner:
         target = self._pipeline.acts.load(remediation_id).target
         with SetWorkflowID(f"undo:{remediation_id}"), SetEnqueueOptions(queue_partition_key=target):
             DBOS.enqueue_workflow(_REPAIRS, self._undo, remediation_id)
+
+    def _asked_about(self, approval_id: str) -> Episode:
+        with self._database.reading() as session:
+            decision = decisions.get(session, approve.get(session, approval_id).decision_id)
+        return Episode(decision.incident_id, decision.episode)
+
+    def _repaired_by(self, remediation_id: str) -> Episode:
+        with self._database.reading() as session:
+            decision = decisions.get(session, repairs.get(session, remediation_id).decision_id)
+        return Episode(decision.incident_id, decision.episode, under=remediation_id)
 
     async def _follow(self, next_: Next) -> None:
         """Queues the repair that a decision began; one at a time per target, others wait their turn."""

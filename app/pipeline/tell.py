@@ -9,6 +9,7 @@ from app.db.engine import Database
 from app.decision import store as decisions
 from app.diagnosis import store as diagnoses
 from app.diagnosis.diagnosis import Diagnosis
+from app.foundation import traces
 from app.foundation.clock import Clock
 from app.incidents import store as incidents
 from app.incidents.incident import OPEN, Incident
@@ -151,14 +152,13 @@ class Telling:
             owners = self._cards.owners(incident, diagnosis)
         if strategy and (says := self._standing(strategy)) not in text:
             text = f"{text} {strategy}: {says}."
-        self._notify.notify(
-            Message(
-                kind=kind,
-                incident_id=incident.id,
-                title=incident.title,
-                text=text,
-                about=about,
-                owners=owners,
-            ),
-            later=timedelta.max if everybody else None,
+        message = Message(
+            kind=kind,
+            incident_id=incident.id,
+            title=incident.title,
+            text=text,
+            about=about,
+            owners=owners,
         )
+        with traces.part("tell", kind=kind):
+            self._notify.notify(message, later=timedelta.max if everybody else None)

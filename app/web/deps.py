@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
+from prometheus_client.registry import Collector
 
 from app.db.engine import Database
 from app.decision.settings import DecisionSettings
@@ -17,11 +18,13 @@ from app.knowledge.retrieve import Retriever
 from app.knowledge.shelf import Books
 from app.knowledge.taxonomy import Taxonomy
 from app.learning.learn import Learn
+from app.people.directory import DirectoryFile
 from app.people.person import Person, Scope
 from app.pipeline.desk import Desk
 from app.remediation.strategy import Strategies
 from app.systems.checkout import History
 from app.systems.targets import Targets
+from app.web.identity import Provider
 from app.web.security import Keyring, RateLimit
 from app.web.settings import WebSettings
 
@@ -41,7 +44,8 @@ class ShownSetting(Protocol):
 class Parts:
     """What the web room needs of the service; put together by `wiring`.
 
-    `programs` are those that a target registered here may run.
+    `programs` are those that a target registered here may run; `provider` is who else than a key says who
+    somebody is, None: nobody.
     """
 
     settings: WebSettings
@@ -60,10 +64,13 @@ class Parts:
     runbooks: Callable[[], Books]
     history: Callable[[Path], History]
     readiness: Callable[[], dict[str, str]]
+    measure: Collector
     desk: Desk
     keyring: Keyring
     rate_limit: RateLimit
     session_secret: str
+    directory: DirectoryFile
+    provider: Provider | None
     settings_in_force: Sequence[ShownSetting] = ()
 
 

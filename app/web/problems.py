@@ -30,6 +30,9 @@ _TITLES = {
 }
 
 
+_BRING_EVENTS = ("/api/v1/events", "/api/v1/webhooks/")
+
+
 class Problem(Response):
     media_type = "application/problem+json"
 
@@ -60,8 +63,6 @@ def problem_of(error: MendlineError) -> Problem:
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
     if error.status == 401:
         headers["www-authenticate"] = 'Bearer realm="mendline"'
-    if error.status >= 400:
-        metrics.REFUSED.labels(error.code).inc()
     return Problem(error.status, error.code, error.says, error.places, headers)
 
 
@@ -72,6 +73,8 @@ def install(app: FastAPI) -> None:
     async def ours(request: Request, error: MendlineError) -> Response:
         if error.status >= 500 and not isinstance(error, Unavailable):
             log(__name__).error("request.broken", path=request.url.path, exc_info=error)
+        if request.method == "POST" and request.url.path.startswith(_BRING_EVENTS):
+            metrics.REFUSED.labels(error.code).inc()
         return problem_of(error)
 
     @app.exception_handler(RequestValidationError)

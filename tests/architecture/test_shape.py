@@ -33,6 +33,7 @@ class TestFoundation:
             "metrics.py",
             "reading.py",
             "record.py",
+            "traces.py",
         ]
 
     def test_it_knows_nothing_of_the_product(self) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
+import httpx
 import pytest
 from sqlalchemy import create_engine, text
 
@@ -219,8 +221,10 @@ def test_one_of_three_is_killed(url: str, shop: Shop, crew: Callable[..., Crew],
 
 
 def test_the_whole_service_and_a_worker_beside_it(url: str, tmp_path: Path) -> None:
-    """The server dies when it has taken the event; the worker, which listens to nobody, does the rest."""
-    site = install(tmp_path / "site", db__url=url, pipeline__take_over_seconds=1)
+    """The server dies when it has taken the event; the worker, which only tells its metrics, does the rest."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    site = install(tmp_path / "site", db__url=url, pipeline__take_over_seconds=1, web__metrics_port=port)
     team, job = Crew(site, tmp_path), Job(tmp_path / "job")
     try:
         target = job.register(site, "nightly")
@@ -230,6 +234,10 @@ def test_the_whole_service_and_a_worker_beside_it(url: str, tmp_path: Path) -> N
         site.kill()
         with closing(Database(url)) as database:
             until(lambda: bool(ended(database)), 60)
+        shown = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+        assert 'mendline_worker_info{name="beside"} 1.0' in shown
+        assert 'mendline_part_ok{part="database"} 1.0' in shown
+        assert "mendline_decision_to_act_seconds_count 1.0" in shown
         site.start()
         trail = site.api.wait(incident_id, lambda t: t["incident"]["state"] == "resolved")
         assert [outcome["ended"] for outcome in outcomes(trail)] == ["verified"]

@@ -33,10 +33,12 @@ from app.knowledge.shelf import Shelf
 from app.knowledge.shipped import knowledge_folder
 from app.knowledge.taxonomy import read_taxonomy
 from app.learning.learn import Learn
+from app.main import doors
 from app.people.directory import DirectoryFile
 from app.people.person import Role
 from app.people.settings import PeopleSettings
 from app.pipeline.desk import Desk
+from app.pipeline.measure import Measure
 from app.remediation import approve, store
 from app.remediation.strategies.escalate_to_human import EscalateToHuman
 from app.remediation.strategies.retry_with_exponential_backoff import RetryWithExponentialBackoff
@@ -44,11 +46,7 @@ from app.settings import DbSettings, Settings, in_force
 from app.systems.checkout import Histories
 from app.systems.targets import Targets
 from app.tables import metadata
-from app.web import problems
-from app.web.api import router
 from app.web.deps import Parts
-from app.web.headers import Headers
-from app.web.pages import install
 from app.web.security import Keyring, RateLimit, create_key
 from app.web.settings import WebSettings
 from tests import situations
@@ -126,6 +124,14 @@ class World:
             ).read,
             history=Histories(0).of,
             readiness=lambda: self.ready,
+            measure=Measure(
+                self.database,
+                self.clock,
+                lambda: self.ready,
+                {"people": self.directory.read},
+                lambda: self.inbox.waiting,
+                lambda: self.retriever.cases,
+            ),
             desk=Desk(
                 self.database,
                 self.clock,
@@ -141,13 +147,10 @@ class World:
             rate_limit=RateLimit(0),
             session_secret="a secret of the tests",
             settings_in_force=in_force(SETTINGS),
+            directory=self.directory,
+            provider=None,
         )
-        self.app = FastAPI(redoc_url=None, openapi_url="/api/v1/openapi.json")
-        self.app.state.parts = self.parts
-        problems.install(self.app)
-        self.app.include_router(router)
-        install(self.app, self.parts)
-        self.app.add_middleware(Headers)
+        self.app = doors(self.parts)
 
     def _diagnose(self) -> Any:
         if self.brain is None:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.foundation import metrics, traces
 from app.foundation.errors import Invalid, WrongMedia
 from app.incidents import store
 from app.intake.event import Accepted, Report
@@ -87,6 +88,7 @@ async def take(request: Request) -> Response:
         raise WrongMedia(f"send application/json or application/x-ndjson, not {media or 'nothing'}")
     body = await read_body(request, parts.settings.body_limit)
     source = f"key:{person.name}"
+    came_with = request.headers.get("traceparent", "") if traces.on() else ""
     if media in _NDJSON:
         elements: list[Any] = [line for line in body.split(b"\n") if line.strip()]
     elif body.lstrip()[:1] == b"[":
@@ -94,7 +96,7 @@ async def take(request: Request) -> Response:
     else:
         report = read_one(body)
         parts.rate_limit.take(person.key_id, 1)
-        accepted = await parts.ingest.ingest([report], source)
+        accepted = await parts.ingest.ingest([report], source, came_with)
         return Response(orjson.dumps(_answer(accepted[0])), 202, media_type="application/json")
     if not elements:
         raise Invalid("the batch is empty")
@@ -102,8 +104,9 @@ async def take(request: Request) -> Response:
     if not good:
         places = [(f"{e.index}.{place}", says) for e in bad[:50] for place, says in e.places]
         raise Invalid("no element of the batch is valid", places=places)
+    metrics.REFUSED.labels("invalid").inc(len(bad))
     parts.rate_limit.take(person.key_id, len(good))
-    accepted = await parts.ingest.ingest([report for _, report in good], source)
+    accepted = await parts.ingest.ingest([report for _, report in good], source, came_with)
     return _batch(accepted, [index for index, _ in good], bad)
 
 

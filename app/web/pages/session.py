@@ -1,7 +1,7 @@
 """Sessions: who is signed in, in a signed cookie; and what a form must carry to be believed.
 
-A session is its cookie: the id of the key it was opened with and a token for forms. The key
-is looked up at every request, so a revoked one ends its sessions.
+A session is its cookie: the id of the key it was opened with, or who the identity provider said that it is,
+and a token for forms. Key and role are looked up at every request, so what is taken away ends at once.
 """
 
 import hashlib
@@ -9,32 +9,48 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request
 from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
+from pydantic import ValidationError
 from starlette.responses import Response
 
 from app.foundation.clock import Clock
-from app.foundation.errors import Invalid, NotAllowed, NotSignedIn, WrongMedia
+from app.foundation.errors import Invalid, NotAllowed, NotSignedIn, Unavailable, WrongMedia
+from app.foundation.logging import log
+from app.people.directory import Directory
 from app.people.person import Person, Scope
 from app.web.body import read_body
-from app.web.deps import parts_of
+from app.web.deps import Parts, parts_of
+from app.web.identity import Identity, admitted
 
 _FORM_LIMIT = 64 * 1024
 _MOST_FIELDS = 50
 
 
 class Cookie:
-    """A cookie that only we can write, no script can read, and that no other site's request carries."""
+    """A cookie that only we can write, no script can read, and that no other site's request carries.
 
-    def __init__(self, name: str, secret: str, clock: Clock, seconds: int, path: str = "/") -> None:
+    A `lax` one comes along when another site leads the browser here: from the identity provider back.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        secret: str,
+        clock: Clock,
+        seconds: int,
+        path: str = "/",
+        samesite: Literal["strict", "lax"] = "strict",
+    ) -> None:
         class Timed(TimestampSigner):
             def get_timestamp(self) -> int:
                 return int(clock.now().timestamp())
 
         self._name, self._seconds, self._path = name, seconds, path
+        self._samesite: Literal["strict", "lax"] = samesite
         self._seal = URLSafeTimedSerializer(
             secret, salt=name, signer=Timed, signer_kwargs={"digest_method": hashlib.sha256}
         )
@@ -56,26 +72,28 @@ class Cookie:
             path=self._path,
             secure=request.url.scheme == "https",
             httponly=True,
-            samesite="strict",
+            samesite=self._samesite,
         )
 
     def drop(self, response: Response) -> None:
         """Has the browser forget it."""
-        response.delete_cookie(self._name, path=self._path, httponly=True, samesite="strict")
+        response.delete_cookie(self._name, path=self._path, httponly=True, samesite=self._samesite)
 
 
 class Cookies:
     """All cookies of the pages.
 
-    session  key's id and form token of who is signed in
+    session  key's id, or identity, and form token of who is signed in
     door     form token of who is about to sign in; apart, because a link from another site comes
              without the session's cookie and must not overwrite it
+    begun    a sign-in by the identity provider that is under way: good once, for ten minutes
     flash    one line to show on the next page
     """
 
     def __init__(self, secret: str, clock: Clock, hours: float) -> None:
         self.session = Cookie("mendline_session", secret, clock, max(1, int(hours * 3600)))
         self.door = Cookie("mendline_door", secret, clock, 3600, path="/sign-in")
+        self.begun = Cookie("mendline_oidc", secret, clock, 600, path="/sign-in", samesite="lax")
         self.flash = Cookie("mendline_flash", secret, clock, 60)
 
 
@@ -103,13 +121,38 @@ class Visitor:
 
 
 def visitor(request: Request) -> Visitor:
-    """Raises NotSignedIn, or NotAllowed for a key that may not read."""
+    """Raises NotSignedIn, NotAllowed for who may not read, Unavailable while people.yaml cannot be read."""
     found = cookies_of(request).session.read(request)
-    if not found.get("key") or not found.get("csrf"):
+    if not found.get("csrf"):
         raise NotSignedIn("sign in first")
-    person = parts_of(request).keyring.by_id(found["key"])
+    person = _holder(parts_of(request), found)
     person.need(Scope.READ)
     return Visitor(person, found["csrf"])
+
+
+def _holder(parts: Parts, found: Mapping[str, str]) -> Person:
+    """Whose session it is, with the role that they have now."""
+    if found.get("key"):
+        return parts.keyring.by_id(found["key"])
+    try:
+        identity = Identity.model_validate_json(found.get("identity", ""))
+    except ValidationError:
+        raise NotSignedIn("sign in first") from None
+    if parts.provider is None or identity.issuer != parts.provider.issuer:
+        raise NotSignedIn("sign in again")
+    return admitted(directory_of(parts), identity)
+
+
+def directory_of(parts: Parts) -> Directory:
+    """Who may come in; raises Unavailable while that cannot be read: then nobody does, but by key."""
+    try:
+        return parts.directory.read()
+    except Invalid as error:
+        log(__name__).error("directory.unreadable", says=error.says)
+        raise Unavailable(
+            "people.yaml cannot be read, so only keys open Mendline now; tell an administrator",
+            retry_after=30,
+        ) from None
 
 
 class FormOutOfDate(NotAllowed):
