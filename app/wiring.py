@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import inspect
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -67,6 +67,9 @@ from app.settings import Settings
 from app.systems.targets import Targets
 from app.web.deps import Parts
 from app.web.security import Keyring, RateLimit, session_secret
+
+if TYPE_CHECKING:
+    from app.people.slack_door import SlackDoor
 
 
 @dataclass(frozen=True)
@@ -369,6 +372,19 @@ class Service:
         self._runner = Runner(
             pipeline, database, engine_url(settings), settings.pipeline, pressure=lambda: self._inbox.busy
         )
+        desk = Desk(
+            database,
+            clock,
+            store.taxonomy,
+            store.strategies,
+            store.directory,
+            learn,
+            timedelta(days=settings.remediation.backup_days),
+            answered=self._runner.answer,
+            undoing=self._runner.undo,
+            woken=self._notify.woken,
+        )
+        self._slack = open_slack(store, desk)
         self.parts = Parts(
             settings=settings.web,
             database=database,
@@ -385,21 +401,11 @@ class Service:
             programs=settings.systems.commands,
             runbooks=store.runbooks,
             readiness=self.readiness,
-            desk=Desk(
-                database,
-                clock,
-                store.taxonomy,
-                store.strategies,
-                store.directory,
-                learn,
-                timedelta(days=settings.remediation.backup_days),
-                answered=self._runner.answer,
-                undoing=self._runner.undo,
-                woken=self._notify.woken,
-            ),
+            desk=desk,
             keyring=Keyring(database),
             rate_limit=RateLimit(settings.web.events_per_second),
             session_secret=session_secret(settings.web.session_secret, settings.data_dir),
+            slack=self._slack,
         )
 
     def take_name(self) -> None:
@@ -410,6 +416,8 @@ class Service:
         """Starts the engine; the models load beside it."""
         self._runner.start()
         self._notify.start()
+        if self._slack is not None:
+            self._slack.start()
         threading.Thread(target=self._load, name="brain", daemon=True).start()
 
     def _load(self) -> None:
@@ -453,6 +461,8 @@ class Service:
     def close(self) -> None:
         """Commits what waits, stops taking up work, lets messages out."""
         self._inbox.close()
+        if self._slack is not None:
+            self._slack.close()
         self._runner.close()
         self._notify.close()
         if self._names is not None:
@@ -473,6 +483,15 @@ def engine_url(settings: Settings) -> str:
     finally:
         connection.close()
     return sqlite_url(path)
+
+
+def open_slack(store: Store, desk: Desk) -> "SlackDoor | None":
+    """The door for clicks in Slack, where the bot token is set; others need not import its library."""
+    if not store.settings.people.slack_bot_token.get_secret_value():
+        return None
+    from app.people.slack_door import SlackDoor
+
+    return SlackDoor(store.settings.people, store.directory, desk, store.clock)
 
 
 def open_sources(settings: Settings) -> dict[str, Source]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
@@ -22,6 +22,9 @@ from app.remediation.strategy import Strategies
 from app.systems.targets import Targets
 from app.web.security import Keyring, RateLimit
 from app.web.settings import WebSettings
+
+if TYPE_CHECKING:
+    from app.people.slack_door import SlackDoor
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Parts:
     keyring: Keyring
     rate_limit: RateLimit
     session_secret: str
+    slack: "SlackDoor | None" = None
 
 
 def parts_of(request: Request) -> Parts:

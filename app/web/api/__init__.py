@@ -13,6 +13,7 @@ from app.web.api import (
     pause,
     remediations,
     shadow,
+    slack,
     targets,
     webhooks,
 )
@@ -31,5 +32,6 @@ for module in (
     pause,
     shadow,
     audit,
+    slack,
 ):
     router.include_router(module.router)
