@@ -52,12 +52,14 @@ class Answered:
 class Workspace:
     """The whole of it. `clicks_to` is the app's interactivity address, where no socket is connected.
 
+    by_http  clicks go over HTTP although a socket is connected.
     members  who is there, by id.                joined   channels that the bot is in; `others` it is not.
     trouble  by method what the next calls get: an error code, `ratelimited:SECONDS`, a status, `lost` (done, but
              never answered) or `silent` (neither).
     """
 
     clicks_to: str = ""
+    by_http: bool = False
     members: dict[str, str] = field(default_factory=lambda: {"U0ADA": "ada", "U0BOB": "bob", "U0EVE": "eve"})
     joined: dict[str, str] = field(default_factory=lambda: {"C0INCIDENTS": "incidents"})
     others: tuple[str, ...] = ("C0ELSEWHERE",)
@@ -332,7 +334,7 @@ class Workspace:
     def send(self, payload: Json) -> Answered:
         """Has the app learn of it: over its socket where one is connected, else signed over HTTP."""
         began = time.monotonic()
-        if self._sockets:
+        if self._sockets and not self.by_http:
             return self._send_to_socket(payload, began)
         body, headers = self.signed(payload)
         try:

@@ -17,7 +17,7 @@ from app.people.message import Card, Fix, Message, Question
 
 Block = dict[str, Any]
 
-_TEXT, _HEADER, _LABEL, _CONFIRM, _OPTIONS = 3000, 150, 75, 300, 100
+_TEXT, _HEADER, _LABEL, _CONFIRM, _OPTIONS, _VALUE = 3000, 150, 75, 300, 100, 150
 _STEPS, _STEP, _LINE = 6, 200, 400
 SNOOZES = {15: "15 minutes", 60: "1 hour", 240: "4 hours", 720: "12 hours"}  # minutes
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -65,10 +65,15 @@ def words(text: str, most: int = _LINE) -> str:
     line = " ".join("".join(map(_seen, text[: 4 * most])).split())
     line = _MARK.sub(lambda mark: mark[0].translate(_ALIKE), _EMOJI.sub("\u2236", line))
     pieces = [_ESCAPES.get(char, char) for char in line]
-    ends = list(accumulate(len(piece.encode("utf-16-le")) // 2 for piece in pieces))
+    ends = list(accumulate(map(_size, pieces)))
     if not ends or ends[-1] <= most:
         return "".join(pieces)
     return "".join(piece for piece, end in zip(pieces, ends, strict=True) if end < most) + "…"
+
+
+def _size(text: str) -> int:
+    """UTF-16 units."""
+    return len(text.encode("utf-16-le")) // 2
 
 
 def _seen(char: str) -> str:
@@ -129,7 +134,7 @@ def card_blocks(card: Card) -> list[Block]:
                 _mrkdwn(f"*What*\n{what}"),
                 _mrkdwn(f"*Where*\n{words(where)}"),
                 _mrkdwn(f"*Since*\n{_when(card.since)}, {events}"),
-                _mrkdwn(f"*State*\n{words(_state(card), 100)}, {words(card.severity, 20)}"),
+                _mrkdwn(f"*State*\n{words(_state(card), 100)}; severity {words(card.severity, 20)}"),
             ],
         },
     ]
@@ -137,8 +142,8 @@ def card_blocks(card: Card) -> list[Block]:
         blocks.append(_section("*Why*", *(f"• {words(line)}" for line in card.evidence[:3])))
     if card.question is not None:
         blocks += _asked(card, card.question)
-    said = [f"*Answer*  {words(card.said, 800)}"] if card.said else []
-    ended = [f"*Outcome*  {words(card.ended, 1500)}"] if card.ended else []
+    said = [f"*Last answer*  {words(card.said, 800)}"] if card.said else []
+    ended = [f"*Last outcome*  {words(card.ended, 1500)}"] if card.ended else []
     if said or ended:
         blocks.append(_section(*said, *ended))
     if card.question is None:
@@ -221,14 +226,18 @@ def _button(verb: str, label: str, **more: Any) -> Block:
 
 def _menu(verb: str, label: str, entries: Iterable[tuple[object, str]]) -> Block | None:
     """A menu; None when it would be empty."""
-    options = [{"text": _plain(text, _LABEL), "value": str(value)} for value, text in entries]
+    options = [
+        {"text": _plain(text, _LABEL), "value": str(value)}
+        for value, text in entries
+        if 1 <= _size(str(value)) <= _VALUE
+    ]
     if not options:
         return None
     return {
         "type": "static_select",
         "action_id": verb,
         "placeholder": _plain(label, _LABEL),
-        "options": [option for option in options if len(option["value"]) <= 150][:_OPTIONS],
+        "options": options[:_OPTIONS],
     }
 
 

@@ -57,7 +57,7 @@ class SlackDoor:
         # Not a lane: what was acknowledged is done, also when we end.
         self._acting = ThreadPoolExecutor(4, thread_name_prefix="slack-acts")
         self._listeners = ThreadPoolExecutor(4, thread_name_prefix="slack-listeners")
-        self._signatures = _Signatures(settings.slack_signing_secret.get_secret_value(), clock)
+        self._signatures = Signatures(settings.slack_signing_secret.get_secret_value(), clock)
         self._stop = threading.Event()
         self._socket: SocketModeHandler | None = None
         self._thread = threading.Thread(target=self._connect, name="slack-socket", daemon=True)
@@ -223,7 +223,7 @@ class SlackDoor:
             asked(lambda: self._client.chat_postEphemeral(channel=channel, user=user, text=text))
 
 
-class _Signatures:
+class Signatures:
     """Slack's signatures: right, at most 5 minutes old, and each good for one request.
 
     What came is remembered in this process. What was signed before it began is refused, so that nothing can
@@ -247,7 +247,7 @@ class _Signatures:
             raise NotFound("clicks come here once MENDLINE_PEOPLE__SLACK_SIGNING_SECRET is set")
         at, signature = headers.get("x-slack-request-timestamp", ""), headers.get("x-slack-signature", "")
         right = False
-        with suppress(ValueError):  # of a time that is none, and of bytes that are no text
+        with suppress(ValueError, TypeError):  # of what is no time, no text or no ASCII
             right = self._verifier.is_valid(body, at, signature)
         if not right:
             raise BadSignature(
