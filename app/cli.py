@@ -29,6 +29,7 @@ _COMMANDS = {
     "policy": ("policy",),
     "shadow": ("mode", "shadow"),
     "audit": ("audit",),
+    "slack": ("slack",),
     "demo": ("demo",),
     "new": ("new",),
 }

@@ -8,6 +8,7 @@ targets    say what may be acted on: target
 policy     its rules: policy lint, policy explain, policy replay
 shadow     try it out: mode, shadow
 audit      trust it: audit verify, audit export
+slack      set it up: slack manifest, slack check
 new        begin a part of your own: new strategy, new gate
 demo       see it work; what it plays with is in `playground*`
 

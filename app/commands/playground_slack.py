@@ -14,7 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import ThreadingHTTPServer
 from typing import Any
@@ -364,8 +364,10 @@ class Workspace:
         return len(self._sockets)
 
     def hang_up(self) -> None:
-        """Slack closes all sockets, as it does now and then."""
+        """Slack closes all sockets, as it does now and then: it says so, and then it does."""
         for socket in list(self._sockets):
+            with suppress(OSError):
+                socket.send(json.dumps({"type": "disconnect", "reason": "refresh_requested"}))
             socket.hang_up()
 
     def _send_to_socket(self, payload: Json, began: float) -> Answered:

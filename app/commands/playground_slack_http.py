@@ -81,7 +81,7 @@ class Door(BaseHTTPRequestHandler):
             return
         if trouble.startswith("ratelimited"):
             after = trouble.partition(":")[2] or "1"
-            self.reply(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": after})
+            self.reply(429, {"ok": False, "error": "ratelimited"}, {"retry-after": after})
         elif trouble.isdigit():
             self.reply(int(trouble), {"ok": False, "error": "internal_error"})
         elif trouble and trouble != "lost":
@@ -94,7 +94,7 @@ class Door(BaseHTTPRequestHandler):
             if trouble == "lost":
                 self.close_connection = True
                 return
-            self.reply(200, said, {"X-OAuth-Scopes": ",".join(sorted(self.slack.scopes))})
+            self.reply(200, said, {"x-oauth-scopes": ",".join(sorted(self.slack.scopes))})
 
     def reply(self, status: int, said: Any, headers: Mapping[str, str] | None = None) -> None:
         """Answers in JSON."""

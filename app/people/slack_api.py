@@ -63,6 +63,11 @@ def code_of(error: "SlackApiError") -> str:
     return ""
 
 
+def header(answer: Any, name: str) -> str:
+    """A header of Slack's answer by its name in lower case, however it was written; empty: there is none."""
+    return next((str(value) for key, value in answer.headers.items() if key.lower() == name), "")
+
+
 def asked(call: Callable[[], Any]) -> Any:
     """Slack's answer. Raises NotDelivered with what Slack says, Unanswered when nobody does."""
     from slack_sdk.errors import SlackApiError, SlackClientError
@@ -73,7 +78,7 @@ def asked(call: Callable[[], Any]) -> Any:
         code, status = code_of(error), error.response.status_code
         after = 0.0
         with suppress(ValueError):
-            after = float(error.response.headers.get("Retry-After") or 0)
+            after = float(header(error.response, "retry-after") or 0)
         again = code in _LATER or code in MENDS or status == 429 or status >= 500
         says = MENDS.get(code) or f"Slack says {code or status}"
         raise Refused(says, code, again=again, after=after) from None

@@ -110,7 +110,7 @@ class SlackDoor:
             self._app,
             self._settings.slack_app_token.get_secret_value(),
             web_client=web_client(self._settings),
-            ping_interval=5,
+            ping_interval=2,  # four of them without an answer: the connection is gone
         )
         wait = 1.0
         while not self._stop.is_set():

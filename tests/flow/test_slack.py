@@ -133,8 +133,9 @@ def test_the_socket_is_connected_again_when_slack_hangs_up(
 ) -> None:
     incident_id, card, _ = asked
     slack.by_http = False
+    opened = [method for method, _ in slack.calls].count("apps.connections.open")
     slack.hang_up()
-    until(lambda: slack.connected == 0)
+    until(lambda: [method for method, _ in slack.calls].count("apps.connections.open") == opened + 1)
     until(lambda: slack.connected == 1)
     assert slack.click("U0ADA", card, "approve").status == 200
     assert connected.api.ended(incident_id)["repairs"][0]["remediation"]["approved_by"] == "ada"
