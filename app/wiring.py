@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import inspect
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -49,6 +49,7 @@ from app.llm.chat import Chat, ChatFailed
 from app.llm.litellm_chat import LitellmChat
 from app.people.directory import DirectoryFile
 from app.people.notify import Notify
+from app.people.slack_setup import open_door
 from app.pipeline.card import Cards
 from app.pipeline.desk import Desk
 from app.pipeline.pipeline import Pipeline
@@ -67,9 +68,6 @@ from app.settings import Settings
 from app.systems.targets import Targets
 from app.web.deps import Parts
 from app.web.security import Keyring, RateLimit, session_secret
-
-if TYPE_CHECKING:
-    from app.people.slack_door import SlackDoor
 
 
 @dataclass(frozen=True)
@@ -384,7 +382,7 @@ class Service:
             undoing=self._runner.undo,
             woken=self._notify.woken,
         )
-        self._slack = open_slack(store, desk)
+        self._slack = open_door(settings.people, store.directory, desk, clock)
         self.parts = Parts(
             settings=settings.web,
             database=database,
@@ -483,15 +481,6 @@ def engine_url(settings: Settings) -> str:
     finally:
         connection.close()
     return sqlite_url(path)
-
-
-def open_slack(store: Store, desk: Desk) -> "SlackDoor | None":
-    """The door for clicks in Slack, where the bot token is set; others need not import its library."""
-    if not store.settings.people.slack_bot_token.get_secret_value():
-        return None
-    from app.people.slack_door import SlackDoor
-
-    return SlackDoor(store.settings.people, store.directory, desk, store.clock)
 
 
 def open_sources(settings: Settings) -> dict[str, Source]:

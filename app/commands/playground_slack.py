@@ -107,6 +107,16 @@ class Workspace:
             "MENDLINE_PEOPLE__SLACK_SIGNING_SECRET": self.signing_secret,
         }
 
+    def people(self) -> Json:
+        """What a `people.yaml` says of it: two may approve, the last may only look."""
+        roles = ["approver"] * (len(self.members) - 1) + ["viewer"]
+        people = [
+            {"name": name, "role": role, "slack": id_}
+            for (id_, name), role in zip(self.members.items(), roles, strict=True)
+        ]
+        channels = {name: {"type": "slack", "channel": id_} for id_, name in self.joined.items()}
+        return {"people": people, "channels": channels, "routes": [{"to": list(channels)}]}
+
     @contextmanager
     def running(self) -> Iterator["Workspace"]:
         thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)

@@ -31,6 +31,11 @@ def page(slack: "Workspace", user: str = "", *, live: bool = True) -> str:
         for one, name in slack.members.items()
     )
     channel = next(iter(slack.joined.values()))
+    waits = "".join(
+        f'<a href="#{one["ts"]}">waits for an answer: {_plain(one["text"][:60])}…</a>'
+        for one in slack.cards
+        if "approve" in slack.buttons(one)
+    )
     said = "".join(
         _message(slack, one, user)
         for one in slack.messages
@@ -40,7 +45,7 @@ def page(slack: "Workspace", user: str = "", *, live: bool = True) -> str:
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><title>Slack of the playground</title>"
         f"<style>{_LOOK.read_text()}</style><header class=top><b># {html.escape(channel)}</b>"
-        f"<span>a Slack of its own, on this machine</span><span>you are {who}</span></header>"
+        f"<span>a Slack of its own, on this machine</span><span>you are {who}</span>{waits}</header>"
         f"<main>{said or '<p class=dim>Nothing was said yet.</p>'}</main>{forms}"
         f"{f'<script>{_MOVES.read_text()}</script>' if live else ''}"
     )
@@ -53,8 +58,10 @@ def _message(slack: "Workspace", message: Json, user: str, *, inner: bool = Fals
     replies = [] if inner or message.get("thread_ts") else slack.thread(message)
     thread = "".join(_message(slack, one, user, inner=True) for one in replies)
     count = f"{len(replies)} {'reply' if len(replies) == 1 else 'replies'}"
+    above = "<div class=dim>replied to a thread</div>" if message.get("thread_ts") and not inner else ""
     return (
-        f'<div class="message{" only" if message["only"] else ""}"><div class=face>M</div><div>{only}'
+        f'<div id="{message["ts"]}" class="message{" only" if message["only"] else ""}">'
+        f"<div class=face>M</div><div>{only}{above}"
         f"<div class=by>Mendline <span class=app>APP</span>{edited}</div>{body or _text(message['text'])}"
         f"{f'<div class=thread><div class=dim>{count}</div>{thread}</div>' if replies else ''}</div></div>"
     )

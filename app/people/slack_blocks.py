@@ -143,7 +143,7 @@ def card_blocks(card: Card) -> list[Block]:
     if card.question is not None:
         blocks += _asked(card, card.question)
     said = [f"*Last answer*  {words(card.said, 800)}"] if card.said else []
-    ended = [f"*Last outcome*  {words(card.ended, 1500)}"] if card.ended else []
+    ended = [f"*Last outcome*  {words(card.ended, 800)}"] if card.ended else []
     if said or ended:
         blocks.append(_section(*said, *ended))
     if card.question is None:
@@ -155,12 +155,13 @@ def card_blocks(card: Card) -> list[Block]:
 def _asked(card: Card, question: Question) -> list[Block]:
     fix = question.fix
     this = About(incident_id=card.incident_id, approval_id=question.approval_id, plan_hash=question.plan_hash)
-    left = len(fix.steps) - _STEPS
+    steps = [step for step in fix.steps if step != fix.summary]
+    left = len(steps) - _STEPS
     return [
         {"type": "divider"},
         _section(
             f"*Plan*  {words(fix.summary)}",
-            *(f"{n}. {words(step, _STEP)}" for n, step in enumerate(fix.steps[:_STEPS], 1)),
+            *(f"{n}. {words(step, _STEP)}" for n, step in enumerate(steps[:_STEPS], 1)),
             f"… and {left} more, on the incident's page" if left > 0 else "",
         ),
         {
@@ -284,7 +285,7 @@ def _icon(card: Card) -> str:
 
 def reply_text(message: Message) -> str:
     """A message as it stands in the thread."""
-    return f"{_MARKS.get(message.kind, '•')} *{words(message.kind, 40)}*: {words(message.text, _TEXT - 100)}"
+    return f"{_MARKS.get(message.kind, '•')} *{words(message.kind, 40)}*: {words(message.text, 1500)}"
 
 
 def reply_blocks(text: str) -> list[Block]:

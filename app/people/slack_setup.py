@@ -1,20 +1,36 @@
-"""Setting Slack up: the manifest of the app to make there, and whether what is set works."""
+"""Setting Slack up: the app's manifest, whether what is set works, and the door where it is set."""
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from app.foundation.clock import Clock
 from app.people.channel import NotDelivered
 from app.people.channels.slack import SlackParams
-from app.people.directory import Directory
+from app.people.desk import Desk
+from app.people.directory import Directory, DirectoryFile
 from app.people.settings import PeopleSettings
 from app.people.slack_api import Refused, asked, header, web_client
+
+if TYPE_CHECKING:
+    from app.people.slack_door import SlackDoor
 
 # To post and edit; to find again what was posted before a crash.
 SCOPES = ("chat:write", "channels:history", "groups:history")
 CLICKS = "/api/v1/slack/events"
 
 Finding = tuple[str, str, str]
+
+
+def open_door(
+    settings: PeopleSettings, directory: DirectoryFile, desk: Desk, clock: Clock
+) -> "SlackDoor | None":
+    """The door for clicks, where the bot token is set; sites without Slack need not import its library."""
+    if not settings.slack_bot_token.get_secret_value():
+        return None
+    from app.people.slack_door import SlackDoor
+
+    return SlackDoor(settings, directory, desk, clock)
 
 
 def manifest(url: str, *, socket: bool) -> dict[str, Any]:
