@@ -114,15 +114,17 @@ class SlackDoor:
         )
         wait = 1.0
         while not self._stop.is_set():
+            says = "the socket was refused"
             try:
-                asked(self._socket.connect)
+                asked(self._socket.client.connect_to_new_endpoint)
             except NotDelivered as refused:
-                log(__name__).warning("slack.not_connected", says=refused.says, again_in=wait)
-                self._stop.wait(wait)
-                wait = min(2 * wait, _LONGEST_WAIT)
-            else:
+                says = refused.says
+            if self._socket.client.is_connected():
                 log(__name__).info("slack.connected")
                 return
+            log(__name__).warning("slack.not_connected", says=says, again_in=wait)
+            self._stop.wait(wait)
+            wait = min(2 * wait, _LONGEST_WAIT)
 
     def close(self) -> None:
         """Takes nothing more, and lets what was taken end."""

@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.commands.playground_slack import Workspace
-from tests.scenes import Job, Make
+from tests.scenes import DirtyFile, Job, Make, RepeatedRows
 from tests.server import Body, Mendline, install, outcomes, until
 
 pytestmark = pytest.mark.server
@@ -117,6 +116,39 @@ def test_wrong_type_is_learned_and_diagnosed_again(
     assert job.server.acted == 0
 
 
+def test_what_was_repaired_is_taken_back_with_a_click(
+    connected: Mendline, slack: Workspace, scene: Make, name: str
+) -> None:
+    table = scene(RepeatedRows)
+    incident_id = connected.api.report(table.message, table.register(connected, name))
+    connected.api.wait(incident_id, lambda t: t["incident"]["state"] == "resolved")
+    card = card_of(slack, incident_id)
+    until(lambda: "undo" in slack.buttons(card))
+    assert slack.click("U0ADA", card, "undo").status == 200
+    until(lambda: "undo" not in slack.buttons(card))
+    connected.api.wait(incident_id, lambda t: t["repairs"][0]["undo"] and t["repairs"][0]["undo"]["done"])
+    table.as_before()
+    until(lambda: any(reply["text"] == "ada has it undone" for reply in slack.thread(card)))
+
+
+def test_another_fix_is_planned_and_asked_about_in_the_same_thread(
+    connected: Mendline, slack: Workspace, scene: Make, name: str
+) -> None:
+    file = scene(DirtyFile)
+    target = file.register(connected, name, environment="ask", allow=[file.strategy, "escalate_to_human"])
+    incident_id = connected.api.report(file.message, target)
+    card = card_of(slack, incident_id)
+    until(lambda: "other" in slack.buttons(card))
+    slack.click("U0ADA", card, "other", "escalate_to_human")
+    trail = connected.api.wait(incident_id, lambda t: len(t["decisions"]) == 2)
+    assert (trail["approvals"][0]["answer"], trail["approvals"][0]["other"]) == (
+        "denied",
+        "escalate_to_human",
+    )
+    until(lambda: shows(card, "ada denied"))
+    file.as_before()
+
+
 def test_a_viewers_click_changes_nothing(
     connected: Mendline, slack: Workspace, asked: tuple[str, Body, Job]
 ) -> None:
@@ -154,7 +186,7 @@ def test_slack_being_away_delays_no_repair_and_loses_no_message(
     assert not any(secret in connected.log for secret in (slack.bot_token, slack.app_token))
 
 
-def test_secrets_stay_secret(connected: Mendline, slack: Workspace, tmp_path: Path) -> None:
+def test_secrets_stay_secret(connected: Mendline, slack: Workspace) -> None:
     spoken: Any = connected.log + json.dumps(connected.api.get("/approvals"))
     for secret in (slack.bot_token, slack.signing_secret, slack.app_token):
         assert secret not in spoken

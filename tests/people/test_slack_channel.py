@@ -150,6 +150,21 @@ class TestTrouble:
         assert (refused.value.again, refused.value.after) == (again, after)
         assert slack.bot_token not in refused.value.says
 
+    def test_while_slack_wants_patience_nothing_is_asked_of_it(
+        self, slack: Workspace, channel: Slack
+    ) -> None:
+        slack.trouble["chat.postMessage"] = ["ratelimited:30"]
+        with pytest.raises(NotDelivered):
+            channel.deliver(message(), WAITING, "")
+        asked = len(slack.calls)
+        other = WAITING.model_copy(update={"incident_id": "inc_2"})
+        with pytest.raises(NotDelivered) as refused:
+            channel.deliver(message(incident_id="inc_2"), other, "")
+        assert 25 < refused.value.after <= 30
+        with pytest.raises(NotDelivered):
+            channel.refresh(ANSWERED, "C0INCIDENTS/1.000001")
+        assert len(slack.calls) == asked
+
     def test_a_wrong_token_is_said(self, slack: Workspace, settings: PeopleSettings) -> None:
         wrong = settings.model_copy(update={"slack_bot_token": type(settings.slack_bot_token)("xoxb-wrong")})
         with pytest.raises(NotDelivered, match="does not know the bot token"):

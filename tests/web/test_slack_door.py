@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import structlog
+from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from app.commands.playground_slack import Answered, Workspace
@@ -313,6 +314,38 @@ class TestTrouble:
         payload = site.slack.clicked("U0ADA", site.slack.cards[0], "approve")
         payload["actions"][0]["action_id"] = "launch"
         assert site.send(payload) == 404
+
+
+class TestSocketMode:
+    @pytest.fixture
+    def listening(self, site: Site) -> Iterator[SlackDoor]:
+        """A door without the signing secret, which nobody can reach but by its own socket."""
+        settings = site.settings.model_copy(
+            update={"slack_app_token": SecretStr(site.slack.app_token), "slack_signing_secret": SecretStr("")}
+        )
+        door = SlackDoor(settings, site.world.directory, site.world.parts.desk, site.world.clock)
+        yield door
+        door.close()
+
+    def test_it_connects_as_soon_as_slack_is_there(self, site: Site, listening: SlackDoor) -> None:
+        site.slack.trouble["apps.connections.open"] = ["500"]
+        approval_id = site.asked()
+        with structlog.testing.capture_logs() as logs:
+            listening.start()
+            until(lambda: site.slack.connected == 1)
+        assert "slack.not_connected" in [line["event"] for line in logs]
+        assert site.slack.click("U0ADA", site.slack.cards[0], "approve").status == 200
+        until(lambda: site.approval(approval_id).answer is not None)
+        assert site.approval(approval_id).actor == "ada"
+
+    def test_it_ends_although_slack_never_comes(self, site: Site, listening: SlackDoor) -> None:
+        site.slack.trouble["apps.connections.open"] = ["invalid_auth"] * 50
+        with structlog.testing.capture_logs() as logs:
+            listening.start()
+            until(lambda: len(logs) > 0)
+        began = time.monotonic()
+        listening.close()
+        assert time.monotonic() - began < 3
 
 
 @pytest.mark.skipif(

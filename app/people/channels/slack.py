@@ -9,7 +9,8 @@ Gone:   when somebody deleted the card, the next message begins a new one.
 From:   Slack's references of chat.postMessage, chat.update, conversations.history and conversations.replies.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -42,6 +43,7 @@ class Slack:
     def __init__(self, params: SlackParams, settings: PeopleSettings) -> None:
         self._channel = params.channel
         self._client = web_client(settings)
+        self._quiet_until = 0.0
         # Of each incident what stands in its card, by what this process knows for sure.
         self._shown: dict[str, object] = {}
 
@@ -119,14 +121,25 @@ class Slack:
             **more,
         )
 
+    def _asked(self, call: Callable[[], Any]) -> Any:
+        """Slack's answer; while Slack wants patience, nothing is asked of it at all."""
+        left = self._quiet_until - time.monotonic()
+        if left > 0:
+            raise Refused("Slack asked for patience", "ratelimited", again=True, after=left)
+        try:
+            return asked(call)
+        except Refused as refused:
+            self._quiet_until = time.monotonic() + refused.after
+            raise
+
     def _send(self, call: Any, text: str, shown: Sequence[blocks.Block], **more: Any) -> Any:
         """Better told without buttons than not at all: when Slack dislikes the blocks, the text goes alone."""
         try:
-            return asked(lambda: call(text=text, blocks=shown, **more))
+            return self._asked(lambda: call(text=text, blocks=shown, **more))
         except Refused as refused:
             if refused.reason not in _BAD_BLOCKS:
                 raise
-            return asked(lambda: call(text=text, blocks=[], **more))
+            return self._asked(lambda: call(text=text, blocks=[], **more))
 
     def _found(self, card: Card | None) -> str:
         """The card that an earlier try posted; empty when there is none, or nobody may look."""
@@ -156,7 +169,7 @@ class Slack:
 
     def _look_for(self, name: str, value: str, call: Any) -> str:
         try:
-            answer = asked(call)
+            answer = self._asked(call)
         except Refused as refused:
             if refused.after:
                 raise
