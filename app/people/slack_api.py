@@ -26,7 +26,9 @@ MENDS = {
     "is_archived": "the channel is archived",
     "restricted_action": "the workspace does not let the bot post there",
 }
-_LATER = frozenset({"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"})
+_MEND_SECONDS = 10.0  # between looks whether somebody has
+# Beginnings of codes that say that the message itself is not one: it will not be one later either.
+_NEVER = ("invalid_", "metadata_", "msg_", "no_text", "too_many_")
 
 
 class Unanswered(NotDelivered):
@@ -76,10 +78,10 @@ def asked(call: Callable[[], Any]) -> Any:
         return call()
     except SlackApiError as error:
         code, status = code_of(error), error.response.status_code
-        after = 0.0
+        after = _MEND_SECONDS if code in MENDS else 0.0
         with suppress(ValueError):
-            after = float(header(error.response, "retry-after") or 0)
-        again = code in _LATER or code in MENDS or status == 429 or status >= 500
+            after = float(header(error.response, "retry-after") or after)
+        again = code in MENDS or not code.startswith(_NEVER)
         says = MENDS.get(code) or f"Slack says {code or status}"
         raise Refused(says, code, again=again, after=after) from None
     except (SlackClientError, HTTPException, OSError, ValueError) as error:

@@ -145,7 +145,7 @@ class SlackDoor:
 
     def _take_click(self, body: dict[str, Any], action: dict[str, Any]) -> None:
         user, verb, place = body["user"]["id"], action["action_id"], body["container"]
-        with self._telling(user, place["channel_id"]):
+        with self._telling(user, place.get("channel_id", "")):
             person, this = self._person(user), blocks.about(action["block_id"])
             if verb == "deny":
                 person.need(Scope.APPROVE)

@@ -135,9 +135,10 @@ class TestTrouble:
             ("ratelimited:7", 7, True, "ratelimited"),
             ("503", 0, True, "internal_error"),
             ("fatal_error", 0, True, "fatal_error"),
-            ("not_in_channel", 0, True, "invite it there"),
-            ("invalid_auth", 0, True, "does not know the bot token"),
-            ("missing_scope", 0, True, "lacks a scope"),
+            ("not_in_channel", 10, True, "invite it there"),
+            ("invalid_auth", 10, True, "does not know the bot token"),
+            ("missing_scope", 10, True, "lacks a scope"),
+            ("something_new", 0, True, "something_new"),
             ("too_many_attachments", 0, False, "too_many_attachments"),
         ],
     )

@@ -129,7 +129,8 @@ class Slack:
         try:
             return asked(call)
         except Refused as refused:
-            self._quiet_until = time.monotonic() + refused.after
+            if refused.reason != "missing_scope":
+                self._quiet_until = time.monotonic() + refused.after
             raise
 
     def _send(self, call: Any, text: str, shown: Sequence[blocks.Block], **more: Any) -> Any:
@@ -171,7 +172,7 @@ class Slack:
         try:
             answer = self._asked(call)
         except Refused as refused:
-            if refused.after:
+            if refused.reason != "missing_scope":
                 raise
             # Who may not look tells people all the same: rather twice than never.
             return ""
