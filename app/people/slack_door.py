@@ -155,14 +155,16 @@ class SlackDoor:
             chosen = (action.get("selected_option") or {}).get("value", "")
             says = blocks.words(self._does(person, verb, this, chosen), 1000)
             if verb not in _SHOWN:
-                asked(
-                    lambda: self._client.chat_postMessage(
-                        channel=place["channel_id"],
-                        thread_ts=place["message_ts"],
-                        text=says,
-                        blocks=blocks.reply_blocks(says),
+                # It is done and recorded, whether or not Slack can be told.
+                with suppress(NotDelivered):
+                    asked(
+                        lambda: self._client.chat_postMessage(
+                            channel=place["channel_id"],
+                            thread_ts=place["message_ts"],
+                            text=says,
+                            blocks=blocks.reply_blocks(says),
+                        )
                     )
-                )
 
     def _submitted(self, ack: Ack, body: dict[str, Any], view: dict[str, Any]) -> None:
         ack()

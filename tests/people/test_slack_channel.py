@@ -89,12 +89,20 @@ class TestThread:
         assert channel.deliver(message(), None, "") == ""
         assert slack.messages == []
 
-    def test_a_deleted_card_begins_anew(self, slack: Workspace, channel: Slack) -> None:
-        channel.deliver(message(), WAITING, "")
+    @pytest.mark.parametrize("card", [WAITING, ANSWERED], ids=["as it was", "changed"])
+    @pytest.mark.parametrize("restarted", [False, True])
+    def test_a_deleted_card_begins_anew(
+        self, slack: Workspace, channel: Slack, settings: PeopleSettings, card: Card, restarted: bool
+    ) -> None:
+        reference = channel.deliver(message(), WAITING, "")
         slack.messages.clear()
-        second = channel.deliver(message("verified", "rem_1"), ANSWERED, "C0INCIDENTS/1.000001")
-        assert second == f"C0INCIDENTS/{slack.cards[0]['ts']}"
+        second = again(settings) if restarted else channel
+        told = second.deliver(message("verified", "rem_1"), card, reference)
+        assert told == f"C0INCIDENTS/{slack.cards[0]['ts']}"
+        assert told != reference
         assert len(slack.thread(slack.cards[0])) == 1
+        slack.messages.clear()
+        channel.refresh(CARDS["verified"], reference)  # nothing is there to be brought up to date
 
 
 class TestOnce:
@@ -109,7 +117,9 @@ class TestOnce:
         assert (len(slack.cards), len(slack.thread(slack.cards[0]))) == (1, 1)
         # Nor does a process that begins after a crash, which does not know what went out.
         assert again(settings).deliver(message(), WAITING, "") == reference
-        again(settings).deliver(message(), WAITING, reference)
+        third = again(settings)
+        third.refresh(ANSWERED, reference)
+        third.deliver(message(), WAITING, reference)
         assert (len(slack.cards), len(slack.thread(slack.cards[0]))) == (1, 1)
 
     def test_without_the_right_to_look_it_is_told_all_the_same(

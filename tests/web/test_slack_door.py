@@ -300,6 +300,15 @@ class TestTrouble:
         site.click("U0ADA", "deny")
         assert "Please click again" in site.told("U0ADA")
 
+    def test_what_was_done_is_done_although_slack_cannot_be_told(self, site: Site) -> None:
+        approval_id = site.asked()
+        site.slack.trouble["chat.postMessage"] = ["fatal_error"]
+        site.click("U0ADA", "snooze", "60")
+        until(lambda: site.approval(approval_id).snoozed_until is not None)
+        until(lambda: site.slack.trouble["chat.postMessage"] == [])
+        site.door.close()
+        assert site.slack.told("U0ADA") == []
+
     def test_an_act_that_breaks_is_said_and_logged(self, site: Site) -> None:
         site.asked()
         payload = site.slack.clicked("U0ADA", site.slack.cards[0], "approve")

@@ -44,51 +44,61 @@ class Slack:
         self._channel = params.channel
         self._client = web_client(settings)
         self._quiet_until = 0.0
-        # Of each incident what stands in its card, by what this process knows for sure.
+        # What this process knows: how the card of each incident looks, and in which threads no answer was lost.
         self._shown: dict[str, object] = {}
+        self._sure: set[str] = set()
 
     def deliver(self, message: Message, card: Card | None, reference: str) -> str:
-        if card is None and not reference:
-            return ""
-        sure = message.incident_id in self._shown
         try:
-            found = reference or self._found(card)
-            thread = self._updated(card, found) if found else ""
-            posted = not thread and card is not None
-            if card is not None and not thread:
-                thread = self._posted(card)
-            self._reply(message, thread, fresh=posted, sure=sure or posted)
+            thread = self._told(message, card, reference)
         except Unanswered:
-            self._shown.pop(message.incident_id, None)
+            self._sure.discard(message.incident_id)
             raise
+        except Refused as refused:
+            if refused.reason not in _GONE:
+                raise
+            self._shown.pop(message.incident_id, None)
+            thread = self._told(message, card, "")
+        if len(self._sure) >= _REMEMBERED:
+            self._sure.clear()
+        self._sure.add(message.incident_id)
         return thread
 
     def refresh(self, card: Card, reference: str) -> None:
-        self._updated(card, reference)
+        try:
+            self._update(card, reference)
+        except Refused as refused:
+            if refused.reason not in _GONE:
+                raise
 
     def close(self) -> None:
         """Nothing is kept open."""
 
-    def _updated(self, card: Card | None, reference: str) -> str:
-        """The same reference once the card is up to date; empty when the card was deleted."""
+    def _told(self, message: Message, card: Card | None, reference: str) -> str:
+        """The thread in which it now stands; a new one without a reference. Empty: there is nothing to show."""
+        thread = reference or (self._found(card) if card is not None else "")
+        fresh = not thread
+        if card is not None and fresh:
+            thread = self._posted(card)
+        elif card is not None:
+            self._update(card, thread)
+        if thread:
+            self._reply(message, thread, fresh=fresh)
+        return thread
+
+    def _update(self, card: Card, reference: str) -> None:
+        if self._shown.get(card.incident_id) == _look(card):
+            return
         channel, _, ts = reference.partition("/")
-        if card is None or self._shown.get(card.incident_id) == _look(card):
-            return reference
-        try:
-            self._send(
-                self._client.chat_update,
-                blocks.card_text(card),
-                blocks.card_blocks(card),
-                channel=channel,
-                ts=ts,
-                metadata=_metadata({"incident": card.incident_id}),
-            )
-        except Refused as refused:
-            if refused.reason in _GONE:
-                return ""
-            raise
+        self._send(
+            self._client.chat_update,
+            blocks.card_text(card),
+            blocks.card_blocks(card),
+            channel=channel,
+            ts=ts,
+            metadata=_metadata({"incident": card.incident_id}),
+        )
         self._remember(card)
-        return reference
 
     def _posted(self, card: Card) -> str:
         about = {"incident": card.incident_id}
@@ -96,9 +106,10 @@ class Slack:
         self._remember(card)
         return f"{answer['channel']}/{answer['ts']}"
 
-    def _reply(self, message: Message, thread: str, *, fresh: bool, sure: bool) -> None:
+    def _reply(self, message: Message, thread: str, *, fresh: bool) -> None:
         channel, _, ts = thread.partition("/")
         key = derived_id("msg", message.kind, message.about, message.incident_id)
+        sure = fresh or message.incident_id in self._sure
         if not sure and self._replied(channel, ts, key):
             return
         text = blocks.reply_text(message)
@@ -142,10 +153,8 @@ class Slack:
                 raise
             return self._asked(lambda: call(text=text, blocks=[], **more))
 
-    def _found(self, card: Card | None) -> str:
+    def _found(self, card: Card) -> str:
         """The card that an earlier try posted; empty when there is none, or nobody may look."""
-        if card is None:
-            return ""
         return self._look_for(
             "incident",
             card.incident_id,
