@@ -185,6 +185,7 @@ def _asked(card: Card, question: Question) -> list[Block]:
             this.block_id("instead"),
             _menu("other", "Other fix", ((name, name) for name in question.others)),
             _wrong_type(card, "The plan is denied, and the incident is diagnosed again with this."),
+            _button("approve_why", "Approve, saying why…"),
         ),
     ]
 
@@ -293,19 +294,28 @@ def reply_blocks(text: str) -> list[Block]:
     return [_section(text)]
 
 
-def reason_form(this: About, channel: str) -> Block:
-    """The form that asks why a plan is denied."""
+_FORMS = {
+    "deny": (
+        "Deny this plan",
+        "Deny",
+        "Nothing is done, and a person takes over. To name the right type instead, use the menu.",
+    ),
+    "approve_why": ("Approve this plan", "Approve", "It runs as it stands in the message, or not at all."),
+}
+
+
+def reason_form(verb: str, this: About, channel: str) -> Block:
+    """The form that asks why a plan is denied or approved."""
+    title, submit, says = _FORMS[verb]
     return {
         "type": "modal",
-        "callback_id": "deny",
-        "private_metadata": f"{channel}/{this.block_id('deny')}",
-        "title": _plain("Deny this plan", 24),
-        "submit": _plain("Deny", 24),
+        "callback_id": verb,
+        "private_metadata": f"{channel}/{this.block_id(verb)}",
+        "title": _plain(title, 24),
+        "submit": _plain(submit, 24),
         "close": _plain("Cancel", 24),
         "blocks": [
-            _section(
-                "Nothing is done, and a person takes over. To name the right type instead, use the menu."
-            ),
+            _section(says),
             {
                 "type": "input",
                 "block_id": "reason",

@@ -32,7 +32,8 @@ from app.people.settings import PeopleSettings
 from app.people.slack_api import asked, web_client
 from app.people.slack_blocks import About
 
-_VERBS = ("approve", "deny", "snooze", "other", "type", "undo")
+_FORMS = ("deny", "approve_why")
+_VERBS = ("approve", "snooze", "other", "type", "undo", *_FORMS)
 # What the card itself shows a moment later needs no line in the thread.
 _SHOWN = frozenset({"approve", "deny"})
 _WINDOW = 300  # seconds by which a time stamp may be off, as Slack's guide to verifying requests has it
@@ -82,7 +83,8 @@ class SlackDoor:
         )
         for verb in _VERBS:
             app.action(verb)(self._clicked)
-        app.view("deny")(self._submitted)
+        for verb in _FORMS:
+            app.view(verb)(self._submitted)
         return app
 
     # --- over HTTP ------------------------------------------------------------------------
@@ -147,9 +149,9 @@ class SlackDoor:
         user, verb, place = body["user"]["id"], action["action_id"], body["container"]
         with self._telling(user, place.get("channel_id", "")):
             person, this = self._person(user), blocks.about(action["block_id"])
-            if verb == "deny":
+            if verb in _FORMS:
                 person.need(Scope.APPROVE)
-                form = blocks.reason_form(this, place["channel_id"])
+                form = blocks.reason_form(verb, this, place["channel_id"])
                 asked(lambda: self._client.views_open(trigger_id=body["trigger_id"], view=form))
                 return
             chosen = (action.get("selected_option") or {}).get("value", "")
@@ -174,7 +176,8 @@ class SlackDoor:
         channel, this = blocks.form_about(view["private_metadata"])
         with self._telling(user, channel):
             reason = blocks.reason_of(view["state"]["values"])
-            self._desk.deny(self._person(user), this.approval_id, this.plan_hash, reason)
+            answer = self._desk.deny if view["callback_id"] == "deny" else self._desk.approve
+            answer(self._person(user), this.approval_id, this.plan_hash, reason)
 
     def _does(self, person: Person, verb: str, this: About, chosen: str) -> str:
         """Has the desk do it; what was done in a sentence."""

@@ -69,8 +69,12 @@ class TestLimits:
         told = Message(kind="escalated", incident_id="inc_1", title=said, text=said, about="x")
         assert wrong_blocks(reply_blocks(reply_text(told))) == []
 
-    def test_slack_takes_the_form(self) -> None:
-        assert wrong_view(reason_form(About(incident_id="inc_1", approval_id="apr_1"), "C0INCIDENTS")) == []
+    @pytest.mark.parametrize("verb", ["deny", "approve_why"])
+    def test_slack_takes_the_form(self, verb: str) -> None:
+        assert (
+            wrong_view(reason_form(verb, About(incident_id="inc_1", approval_id="apr_1"), "C0INCIDENTS"))
+            == []
+        )
 
 
 class TestWords:
@@ -130,7 +134,7 @@ class TestCard:
         assert "more than 99 % sure" in shown(card(confidence=0.9999))
 
     def test_what_waits_has_all_buttons(self) -> None:
-        assert verbs(CARDS["waiting"]) == ["approve", "deny", "snooze", "other", "type"]
+        assert verbs(CARDS["waiting"]) == ["approve", "deny", "snooze", "other", "type", "approve_why"]
 
     def test_what_was_answered_has_none_of_them(self) -> None:
         assert verbs(CARDS["answered"]) == ["type"]
@@ -161,7 +165,7 @@ class TestCard:
             approval_id="apr_01J0000000000000000000000",
             plan_hash="3f9a1c0b7d2e4f68",
         )
-        assert form_about(reason_form(about(row["block_id"]), "C1")["private_metadata"]) == (
+        assert form_about(reason_form("deny", about(row["block_id"]), "C1")["private_metadata"]) == (
             "C1",
             about(row["block_id"]),
         )

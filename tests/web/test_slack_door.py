@@ -127,13 +127,14 @@ class TestActs:
         assert "ada approved, 2026-11-20 12:00:00 UTC" in json.dumps(site.slack.cards[0]["blocks"])
         assert site.slack.buttons(site.slack.cards[0]) == ["type"]
 
-    def test_deny_asks_why(self, site: Site) -> None:
+    @pytest.mark.parametrize(("verb", "answer"), [("deny", "denied"), ("approve_why", "approved")])
+    def test_a_reason_may_be_given(self, site: Site, verb: str, answer: str) -> None:
         approval_id = site.asked()
-        site.click("U0ADA", "deny")
+        site.click("U0ADA", verb)
         site.submit("U0ADA", "not *today*")
         until(lambda: site.approval(approval_id).answer is not None)
         given = site.approval(approval_id)
-        assert (given.answer, given.actor, given.reason) == ("denied", "ada", "not *today*")
+        assert (given.answer, given.actor, given.reason) == (answer, "ada", "not *today*")
 
     def test_wrong_type_denies_with_the_right_one(self, site: Site) -> None:
         approval_id = site.asked()
@@ -172,7 +173,9 @@ class TestWho:
         assert "slack: U0MALLORY" in site.told("U0MALLORY")
         assert site.approval(approval_id).answer is None
 
-    @pytest.mark.parametrize(("verb", "chosen"), [("approve", ""), ("deny", ""), ("snooze", "15")])
+    @pytest.mark.parametrize(
+        ("verb", "chosen"), [("approve", ""), ("approve_why", ""), ("deny", ""), ("snooze", "15")]
+    )
     def test_a_viewer(self, site: Site, verb: str, chosen: str) -> None:
         approval_id = site.asked()
         site.click("U0EVE", verb, chosen)
