@@ -19,7 +19,7 @@ Block = dict[str, Any]
 
 _TEXT, _HEADER, _LABEL, _CONFIRM, _OPTIONS, _VALUE = 3000, 150, 75, 300, 100, 150
 _STEPS, _STEP, _LINE = 6, 200, 400
-SNOOZES = {15: "15 minutes", 60: "1 hour", 240: "4 hours", 720: "12 hours"}  # minutes
+_SNOOZES = {15: "15 minutes", 60: "1 hour", 240: "4 hours", 720: "12 hours"}  # minutes
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 # What opens or closes bold, italic, struck-out and code, where Slack would take it for that.
 _MARK = re.compile(r"(?<!\w)[*_~`]|[*_~`](?!\w)|`")
@@ -115,10 +115,8 @@ def _link(url: str, label: str) -> str:
 
 def card_text(card: Card) -> str:
     """What a notification shows of the card."""
-    asks = f" Waits for {card.question.waits_for}." if card.question else ""
-    return (
-        f"{words(card.title, 300)}, {words(card.where, 200)}: {words(_state(card), 100)}.{words(asks, 200)}"
-    )
+    asks = f" Waits for {words(card.question.waits_for, 200)}." if card.question else ""
+    return f"{words(card.title, 300)}, {words(card.where, 200)}: {words(_state(card), 100)}.{asks}"
 
 
 def card_blocks(card: Card) -> list[Block]:
@@ -179,7 +177,7 @@ def _asked(card: Card, question: Question) -> list[Block]:
             this.block_id("answer"),
             _approve(fix),
             _button("deny", "Deny…", style="danger"),
-            _menu("snooze", "Snooze", SNOOZES.items()),
+            _menu("snooze", "Snooze", _SNOOZES.items()),
         ),
         *_buttons(
             this.block_id("instead"),

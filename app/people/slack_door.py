@@ -1,8 +1,9 @@
 """The door for Slack: clicks come in over HTTP or over Socket Mode, and go to the desk.
 
-Slack wants an answer within 3 seconds, so a click is acknowledged first and acted on beside. Who clicked is
-looked up in `people.yaml` by Slack's id of them; who is not there, or may not, is told so where nobody else
-sees it. Over HTTP the signature is checked before anything is parsed, and counts once.
+Slack wants an answer within 3 seconds, so a click is acknowledged first and acted on beside; a process that
+is killed in between loses it, and the message still has its buttons. Who clicked is looked up in `people.yaml`
+by Slack's id of them; who is not there, or may not, is told so where nobody else sees it. Over HTTP the
+signature is checked before anything is parsed, and counts once.
 """
 
 import logging

@@ -122,6 +122,12 @@ class TestCard:
         assert "UNIQUE constraint failed: payments.payment_id" in said
         assert said.count("• ") == 3
 
+    def test_a_notification_says_what_waits_for_whom(self) -> None:
+        assert card_text(CARDS["waiting"]) == (
+            "loading payments failed: sqlite3.IntegrityError: UNIQUE constraint failed, "
+            "shop/table/payments@production: waits for a person. Waits for one person."
+        )
+
     def test_it_says_the_plan_with_its_risk_and_undo(self) -> None:
         said = shown(CARDS["waiting"])
         assert "*Plan*  remove 12 rows of payments" in said
