@@ -32,6 +32,7 @@ _COMMANDS = {
     "shadow": ("mode", "shadow"),
     "savings": ("savings",),
     "audit": ("audit",),
+    "slack": ("slack",),
     "demo": ("demo",),
     "new": ("new",),
 }

@@ -5,7 +5,6 @@ whole, with the engine running.
 """
 
 import gc
-import re
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +13,11 @@ from datetime import timedelta
 from functools import cache, cached_property
 from pathlib import Path
 
-from sqlalchemy import inspect
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from app import __version__
-from app.db.alone import alone
 from app.db.engine import Database, sqlite_url
+from app.db.migrate import migrate
 from app.db.names import Names
 from app.decision.decide import Decide, default_gates
 from app.decision.freeze import FreezeFile
@@ -48,6 +46,7 @@ from app.learning.learn import Learn
 from app.llm.litellm_chat import open_chat
 from app.people.directory import DirectoryFile
 from app.people.notify import Notify
+from app.people.slack_setup import open_door
 from app.pipeline.card import Cards
 from app.pipeline.desk import Desk
 from app.pipeline.measure import Measure
@@ -131,46 +130,6 @@ class Store:
 def database_url(settings: Settings) -> str:
     """The address of our own tables."""
     return settings.db.url.get_secret_value() or sqlite_url(settings.data_dir / "mendline.db")
-
-
-_MIGRATIONS = Path(__file__).parent / "db" / "migrations"
-
-
-def migrate(database: Database) -> None:
-    """Brings the schema to the newest version; quick when it is there already. Raises Invalid for a newer one."""
-    with database.engine.connect() as connection:
-        versioned = inspect(connection).has_table("alembic_version")
-        query = "SELECT version_num FROM alembic_version"
-        current = connection.exec_driver_sql(query).scalar() if versioned else None
-    if current == newest_revision():
-        return
-    # Importing it takes as long as everything else that opening does.
-    from alembic import command
-    from alembic.config import Config
-    from alembic.util import CommandError
-
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    try:
-        with database.engine.begin() as connection:
-            # Several workers may start at once: the others wait, and then find nothing to do.
-            alone(connection, "migrations")
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-    except CommandError as error:
-        raise Invalid(f"the database is of another version of Mendline: {error}") from None
-
-
-def newest_revision() -> str:
-    """The migration that no other follows."""
-    texts = [path.read_text(encoding="utf-8") for path in (_MIGRATIONS / "versions").glob("*.py")]
-    (newest,) = _values("revision", texts) - _values("down_revision", texts)
-    return newest
-
-
-def _values(name: str, texts: Sequence[str]) -> set[str]:
-    found = (re.search(rf'^{name}\b[^=\n]*= "(.+)"', text, re.M) for text in texts)
-    return {match[1] for match in found if match}
 
 
 def _open_database(settings: Settings) -> Database:
@@ -375,6 +334,19 @@ class Service:
         )
         metrics.BUILD.info({"version": __version__})
         metrics.WORKER.info({"name": settings.pipeline.executor})
+        desk = Desk(
+            database,
+            clock,
+            store.taxonomy,
+            store.strategies,
+            store.directory,
+            learn,
+            timedelta(days=settings.remediation.backup_days),
+            answered=self._runner.answer,
+            undoing=self._runner.undo,
+            woken=self._notify.woken,
+        )
+        self._slack = open_door(settings.people, store.directory, desk, clock)
         self.parts = Parts(
             settings=settings.web,
             database=database,
@@ -393,24 +365,14 @@ class Service:
             history=Histories().of,
             readiness=self.readiness,
             measure=self.measure,
-            desk=Desk(
-                database,
-                clock,
-                store.taxonomy,
-                store.strategies,
-                store.directory,
-                learn,
-                timedelta(days=settings.remediation.backup_days),
-                answered=self._runner.answer,
-                undoing=self._runner.undo,
-                woken=self._notify.woken,
-            ),
+            desk=desk,
             keyring=Keyring(database),
             rate_limit=RateLimit(settings.web.events_per_second),
             session_secret=session_secret(settings.web.session_secret, settings.data_dir),
             settings_in_force=in_force(settings),
             directory=store.directory,
             provider=open_provider(settings.web, settings.people.url, clock),
+            slack=self._slack,
         )
 
     def take_name(self) -> None:
@@ -422,6 +384,8 @@ class Service:
         traces.start(__version__, self.store.settings.pipeline.executor)
         self._runner.start()
         self._notify.start()
+        if self._slack is not None:
+            self._slack.start()
         threading.Thread(target=self._load, name="brain", daemon=True).start()
 
     def _load(self) -> None:
@@ -476,6 +440,8 @@ class Service:
         """Commits what waits, stops taking up work, lets messages out."""
         self._watch.close()
         self._inbox.close()
+        if self._slack is not None:
+            self._slack.close()
         self._runner.close()
         self._notify.close()
         if self._names is not None:

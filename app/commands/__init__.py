@@ -11,6 +11,7 @@ policy     its rules: policy lint, policy explain, policy replay
 savings    what it is worth: savings
 shadow     try it out: mode, shadow
 audit      trust it: audit verify, audit export
+slack      set it up: slack manifest, slack check
 new        begin a part of your own: new strategy, new gate
 demo       see it work; what it plays with is in `playground*`
 

@@ -17,6 +17,10 @@ def install(app: typer.Typer) -> None:
 
 def demo(
     yes: Annotated[bool, typer.Option("--yes", help="Approve without asking you.")] = False,
+    slack: Annotated[
+        bool,
+        typer.Option("--slack", help="Show it in a Slack of its own, on this machine, and answer there."),
+    ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave it all running until Ctrl-C.")] = False,
     folder: Annotated[
         Path | None, typer.Option(help="Its data folder, emptied first; `demo` in the data folder.")
@@ -28,6 +32,7 @@ def demo(
     Everything is real and its own: the systems, the failures, the service on a free port, its data
     folder. Nothing of yours is touched, and nothing is left running.
     """
+    from app.commands.playground_slack import Workspace
     from app.commands.playground_stage import perform
     from app.commands.playground_view import View
 
@@ -37,9 +42,12 @@ def demo(
         if signal.getsignal(number) is signal.SIG_DFL:  # else it is ignored on purpose: nohup
             signal.signal(number, signal.default_int_handler)
     place = (folder or settings.data_dir / "demo").resolve()
-    asks = not yes and view.console.is_terminal and sys.stdin.isatty()
+    asks = not yes and (slack or (view.console.is_terminal and sys.stdin.isatty()))
+    theirs = Workspace() if slack else None
     try:
-        ok = perform(place, settings, view, asks=asks, keep=keep, told=as_json if as_json_ else None)
+        ok = perform(
+            place, settings, view, asks=asks, keep=keep, told=as_json if as_json_ else None, slack=theirs
+        )
     except KeyboardInterrupt:
         view.say("stopped; nothing of it is left running")
         raise typer.Exit(130) from None

@@ -12,6 +12,7 @@ from app.people.channel import Checked, NotDelivered
 from app.people.channels import Connection, open_channel
 from app.people.directory import Directory, read_directory
 from app.people.message import Message
+from app.people.settings import PeopleSettings
 from app.settings import read_settings
 
 people_app = typer.Typer(help="Who is told, and how.", no_args_is_help=True)
@@ -41,7 +42,7 @@ def check(
     wrong = 0
     for name, entry in directory.channels.items():
         try:
-            says = _tried(entry, settings.people.timeout, settings.people.url, send)
+            says = _tried(entry, settings.people, send)
             console.print(f"  {plain(name)} [green]ok[/]  {plain(says)}", soft_wrap=True)
         except NotDelivered as refused:
             wrong += 1
@@ -57,8 +58,8 @@ def _read(path: Path, *, asked_for: bool) -> Directory:
         raise Invalid(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _tried(entry: Connection, timeout: float, url: str, send: bool) -> str:
-    channel = open_channel(entry, timeout)
+def _tried(entry: Connection, settings: PeopleSettings, send: bool) -> str:
+    channel = open_channel(entry, settings)
     try:
         if send:
             text = "this is a test: messages of Mendline arrive here. Nothing is wrong."
@@ -68,7 +69,7 @@ def _tried(entry: Connection, timeout: float, url: str, send: bool) -> str:
                 title="A test of Mendline",
                 text=text,
                 about="test",
-                url=url,
+                url=settings.url,
             )
             channel.deliver(test, None, "")
             return "a test message is there"

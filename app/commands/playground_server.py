@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -40,7 +41,7 @@ class Keys:
     you: str
 
 
-def environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
     """The environment of the demo's Mendline: of our own settings only those of the knowledge count."""
     kept = {
         name: value
@@ -55,14 +56,17 @@ def environment(folder: Path) -> dict[str, str]:
         "MENDLINE_DATA_DIR": str(folder),
         "MENDLINE_DECISION__POLICY_FILE": str(folder / "policy.yaml"),
         "MENDLINE_LOG__LEVEL": "WARNING",
+        **settings,
     }
 
 
 class Server:
     """The server process. `close` ends it and its group."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str] = MappingProxyType({})) -> None:
+        """`settings` are added to those that a demo has."""
         self._folder = folder
+        self._settings = settings
         self.keys = Keys("", "", "")
         self.address = ""
         self._client = httpx.Client(timeout=30, trust_env=False)
@@ -79,7 +83,7 @@ class Server:
         with log.open("wb") as out:
             self._process = subprocess.Popen(
                 [*command, str(self._folder / "lock"), str(Path(__file__).parents[2])],
-                env=environment(self._folder),
+                env=environment(self._folder, self._settings),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

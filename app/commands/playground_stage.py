@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import yaml
 
 from app.commands.playground import STAGING, Playground, until
 from app.commands.playground_folder import held, prepare, share
 from app.commands.playground_scenes import SCENES
 from app.commands.playground_server import Server
+from app.commands.playground_slack import Workspace
 from app.commands.playground_story import Row, see
 from app.commands.playground_view import View
 from app.foundation.errors import MendlineError
@@ -34,23 +36,32 @@ def perform(
     asks: bool,
     keep: bool,
     told: Callable[[dict[str, Any]], None] | None,
+    slack: Workspace | None = None,
 ) -> bool:
     """The whole demo in `place`; False when a scene did not end as it should. Leaves nothing running.
 
-    `asks`: a person at the terminal answers, else the demo does. `told` gets the summary, None
-    prints it for people.
+    `asks`: a person answers, at the terminal or, where there is one, in `slack`; else the demo does. `told`
+    gets the summary, None prints it for people.
     """
     with held(place), ExitStack() as stack:
         stack.callback(view.rest)
         quick = prepare(place, settings)
-        world, server = Playground(place), Server(place)
+        world, server = Playground(place), Server(place, slack.settings if slack else {})
+        if slack is not None:
+            (place / "people.yaml").write_text(yaml.safe_dump(slack.people(), sort_keys=False))
+            stack.enter_context(slack.running())
         # Mendline first, for it may be about to start the shop again.
         stack.callback(world.close)
         stack.callback(server.close)
         stack.callback(_no_interrupts)
         _start(world, server, view, quick)
+        if slack is not None:
+            slack.clicks_to = f"{server.address}/api/v1/slack/events"
+            view.say(
+                f"Its Slack is at {slack.url}: open it in a browser, and answer there when it asks", "bold"
+            )
         share(place / "models", settings.data_dir / "models")
-        stage = Stage(view, world, server, asks=asks)
+        stage = Stage(view, world, server, asks=asks, elsewhere=slack is not None)
         stage.play()
         view.rest(keep=True)
         summary = stage.summary(place)
@@ -86,13 +97,16 @@ def _start(world: Playground, server: Server, view: View, quick: bool) -> None:
 class Stage:
     """Plays the scenes side by side."""
 
-    def __init__(self, view: View, world: Playground, server: Server, *, asks: bool) -> None:
-        """`asks`: a person at the terminal answers, else the demo does."""
+    def __init__(
+        self, view: View, world: Playground, server: Server, *, asks: bool, elsewhere: bool = False
+    ) -> None:
+        """`asks`: a person answers, at the terminal or, with `elsewhere`, in Slack; else the demo does."""
         self._view = view
         self._rows = view.rows = [Row(scene) for scene in SCENES]
         self._world = world
         self._server = server
         self._asks = asks
+        self._elsewhere = elsewhere
         self._began = time.monotonic()
         self._pids = {server.pid, *world.pids}
 
@@ -108,7 +122,10 @@ class Stage:
             waiting = [row for row in self._rows if row.seen.waits and not row.over]
             moving = [row for row in self._rows if not row.over and row not in waiting]
             # A person is asked when there is nothing else to watch.
-            if waiting and not (self._asks and moving):
+            if self._asks and self._elsewhere:
+                for row in waiting:
+                    row.posted = time.monotonic()  # a person may take their time
+            elif waiting and not (self._asks and moving):
                 self._answer(waiting[0])
             time.sleep(0.15)
 

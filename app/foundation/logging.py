@@ -37,6 +37,7 @@ def configure(*, json: bool, level: str = "INFO") -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     # The engine tells its life story at INFO, and httpx every request: theirs, not our users'.
+    # Slack's library tells at DEBUG what it sends and gets.
     for name in (
         "dbos",
         "httpx",
@@ -44,6 +45,8 @@ def configure(*, json: bool, level: str = "INFO") -> None:
         "httpcore",
         "apscheduler",
         "sentence_transformers",
+        "slack_bolt",
+        "slack_sdk",
         "uvicorn.access",
     ):
         logging.getLogger(name).setLevel("WARNING")

@@ -60,6 +60,7 @@ class Card(Record):
     """How one incident stands: what each channel that keeps one thing per incident shows of it.
 
     confidence   0 to 1, calibrated; None before any diagnosis.
+    types        the other types that it could be, the likeliest first.
     evidence     at most three lines, what counted most first.
     question     what waits for an answer now; None when nothing does.
     said         the last answer in words: by whom, when, why; empty when there is none.
@@ -79,6 +80,7 @@ class Card(Record):
     url: str = ""
     type: str = ""
     confidence: float | None = None
+    types: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
     question: Question | None = None
     said: str = ""

@@ -314,8 +314,9 @@ class Notify:
         return channel
 
     def _opened(self, entry: str | Connection) -> Channel:
-        timeout = self._settings.timeout
-        return Webhook(lambda: entry, timeout) if isinstance(entry, str) else open_channel(entry, timeout)
+        if isinstance(entry, str):
+            return Webhook(lambda: entry, self._settings.timeout)
+        return open_channel(entry, self._settings)
 
     def close(self) -> None:
         """Ends what is under way; what is left leaves after the next start."""

@@ -58,6 +58,7 @@ class Cards:
             url=f"{self._url}/incidents/{incident.id}" if self._url else "",
             type=diagnosis.type if diagnosis else "",
             confidence=diagnosis.confidence if diagnosis else None,
+            types=tuple(r.type for r in diagnosis.ranked if r.type != diagnosis.type) if diagnosis else (),
             evidence=_evidence(diagnosis),
             question=self._question(found),
             said=_said(found.approvals),

@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 from app.decision.plan import Plan
 from app.foundation.errors import Conflict, NotFound
 from app.foundation.record import Record
+from app.people import store as people_
 from app.remediation import store
 from app.remediation.outcome import Ended, Outcome
 from app.remediation.parts import parts
@@ -85,6 +86,7 @@ def ask(
     if why:
         raise CannotBeUndone(f"{remediation_id} cannot be undone: {why}")
     session.add(UndoRow(remediation_id=remediation_id, actor=actor, reason=reason, asked_at=at))
+    people_.changed(session, remediation.incident_id)
     said = Undo(remediation_id=remediation_id, actor=actor, reason=reason, asked_at=at)
     because = f": {reason}" if reason else ""
     body = said.model_copy(update={"says": f"{actor} had it undone{because}"}).model_dump_json()

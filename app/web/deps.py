@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 from fastapi import Depends, Request
 from prometheus_client.registry import Collector
@@ -27,6 +27,9 @@ from app.systems.targets import Targets
 from app.web.identity import Provider
 from app.web.security import Keyring, RateLimit
 from app.web.settings import WebSettings
+
+if TYPE_CHECKING:
+    from app.people.slack_door import SlackDoor
 
 
 class ShownSetting(Protocol):
@@ -72,6 +75,7 @@ class Parts:
     directory: DirectoryFile
     provider: Provider | None
     settings_in_force: Sequence[ShownSetting] = ()
+    slack: "SlackDoor | None" = None
 
 
 def parts_of(request: Request) -> Parts:

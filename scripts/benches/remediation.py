@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def _repairs(options: argparse.Namespace, url: str, workers: int) -> dict[str, Any]:
     from app.db.engine import Database, sqlite_url
-    from app.wiring import migrate
+    from app.db.migrate import migrate
 
     with ExitStack() as stack:
         folder = stack.enter_context(data_folder(None))

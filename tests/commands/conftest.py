@@ -14,6 +14,7 @@ import structlog
 
 from app import cli
 from app.db.engine import Database, sqlite_url
+from app.db.migrate import migrate
 from app.decision import store as decisions
 from app.decision.decision import Allows, Decision, Effect, Verdict
 from app.diagnosis import store as diagnoses
@@ -23,7 +24,6 @@ from app.incidents.group import Group
 from app.intake.event import Report
 from app.intake.ingest import prepare
 from app.remediation import approve
-from app.wiring import migrate
 from tests import situations
 
 

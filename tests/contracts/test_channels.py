@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from app.people.channel import Channel, NotDelivered
 from app.people.channels import Connection, open_channel
 from app.people.message import NEEDS_A_PERSON, Card, Fix, Message, Question
+from app.people.settings import PeopleSettings
 from tests.channels import FARS, SECRET, Far
 from tests.situations import NOW
 
@@ -71,7 +72,7 @@ def opened(far: Any, tmp_path: Path) -> Iterator[Callable[[], Channel]]:
 
     def start() -> Channel:
         entry: Any = TypeAdapter(Connection).validate_python(far.entry(str(tmp_path / "secret")))
-        made.append(open_channel(entry, timeout=5))
+        made.append(open_channel(entry, PeopleSettings(timeout=5)))
         return made[-1]
 
     yield start
@@ -208,7 +209,7 @@ class TestTrouble:
         far._server.server_close()
         (tmp_path / "secret").write_text(far.secret)
         entry: Any = TypeAdapter(Connection).validate_python(far.entry(str(tmp_path / "secret")))
-        channel = open_channel(entry, timeout=5)
+        channel = open_channel(entry, PeopleSettings(timeout=5))
         assert self.refused(channel).again
         channel.close()
 

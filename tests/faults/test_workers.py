@@ -20,9 +20,9 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from app.db.engine import Database
+from app.db.migrate import migrate
 from app.db.names import Names, lock_file
 from app.remediation.outcome import Ended
-from app.wiring import migrate
 from tests.doubles import Quiet
 from tests.engine import Repair, repairs, report
 from tests.scenes import Job

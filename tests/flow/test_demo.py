@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from app.systems.process import identify
@@ -220,3 +222,30 @@ def test_it_does_not_empty_a_folder_of_somebody_else(site: Site, tmp_path: Path)
     assert demo.returncode == 1
     assert "is no folder of a demo" in told
     assert (tmp_path / "precious").exists()
+
+
+def test_with_a_slack_of_its_own_a_person_answers_there(site: Site) -> None:
+    demo = site.start("--slack", "--json")
+    assert demo.stderr is not None
+    told = iter(demo.stderr.readline, "")
+    try:
+        where = next(
+            found[0] for line in told if (found := re.findall(r"Its Slack is at (http://[\d.]+:\d+)", line))
+        )
+        with httpx.Client(base_url=where, timeout=20, trust_env=False) as browser:
+
+            def approve() -> list[tuple[str, str]]:
+                form = r'name="ts" value="([^"]+)"><input type=hidden name="verb" value="(approve)"'
+                return re.findall(form, browser.get("/").text)
+
+            until(lambda: bool(approve()), 60)
+            ((ts, verb),) = approve()
+            browser.post("/click", data={"as": "U0ADA", "ts": ts, "verb": verb})
+            until(lambda: "run_deduplication_script ended verified" in browser.get("/").text, 60)
+            assert "ada approved" in browser.get("/").text
+        out, _ = demo.communicate(timeout=120)
+    finally:
+        demo.kill()
+    assert demo.returncode == 0, out
+    scenes = json.loads(out)["scenes"]
+    assert [s["approved_by"] for s in scenes if s["scene"] == "repeated-rows"] == ["ada"]

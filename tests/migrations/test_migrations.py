@@ -16,10 +16,10 @@ from sqlalchemy import create_engine, inspect, text
 
 from app.db import engine as db
 from app.db.engine import Database, sqlite_url
+from app.db.migrate import migrate, newest_revision
 from app.incidents.store import Only, page
 from app.knowledge.store import newer
 from app.tables import metadata
-from app.wiring import migrate, newest_revision
 from tests.situations import NOW
 
 CONFIG = Config()

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from app.people.channel import NotDelivered
 from app.people.channels import Connection, open_channel
+from app.people.settings import PeopleSettings
 from tests.channels import FarJira, FarPagerDuty, FarServiceNow
 from tests.contracts.test_channels import INCIDENT, MESSAGE, card, message
 
@@ -34,7 +35,7 @@ def servicenow() -> Iterator[Any]:
 def channel(far: Any, folder: Path, **more: Any) -> Any:
     (folder / "secret").write_text(far.secret)
     entry: Any = TypeAdapter(Connection).validate_python({**far.entry(str(folder / "secret")), **more})
-    return open_channel(entry, timeout=5)
+    return open_channel(entry, PeopleSettings(timeout=5))
 
 
 class TestPagerDuty:

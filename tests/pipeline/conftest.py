@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from app.db.engine import Database, sqlite_url
+from app.db.migrate import migrate
 from app.decision import store as decisions
 from app.decision.decide import Decide, default_gates
 from app.decision.decision import Decision, Effect
@@ -38,7 +39,6 @@ from app.remediation.approve import Answer
 from app.remediation.remediate import Acts
 from app.remediation.strategies import STRATEGIES
 from app.systems.targets import Targets
-from app.wiring import migrate
 from tests.diagnosis import small
 from tests.doubles import JobServer
 from tests.pipeline.decided import POLICY

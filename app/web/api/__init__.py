@@ -16,6 +16,7 @@ from app.web.api import (
     runbooks,
     savings,
     shadow,
+    slack,
     targets,
     webhooks,
 )
@@ -37,5 +38,6 @@ for module in (
     shadow,
     savings,
     audit,
+    slack,
 ):
     router.include_router(module.router)
