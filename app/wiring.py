@@ -66,8 +66,9 @@ from app.settings import Settings, in_force
 from app.systems.checkout import Histories
 from app.systems.targets import Targets
 from app.web.deps import Parts
-from app.web.identity import open_provider
+from app.web.identity import Provider
 from app.web.security import Keyring, RateLimit, session_secret
+from app.web.settings import WebSettings
 
 
 @dataclass(frozen=True)
@@ -463,3 +464,17 @@ def engine_url(settings: Settings) -> str:
     finally:
         connection.close()
     return sqlite_url(path)
+
+
+def open_provider(settings: WebSettings, url: str, clock: Clock) -> Provider | None:
+    """The provider that is set up, if any; raises Invalid while nobody could come back from it, to `url`."""
+    if not settings.oidc_issuer:
+        return None
+    if not url:
+        raise Invalid(
+            "MENDLINE_PEOPLE__URL is missing: the identity provider sends people back there after they signed in"
+        )
+    # Most sites have none, and importing what speaks to it takes a good part of a second.
+    from app.web.oidc import Oidc
+
+    return Oidc(settings, url, clock)

@@ -6,20 +6,17 @@ What breaks their rules is answered as they would, and kept in `problems`.
 import base64
 import json
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.doubles import Quiet
+from tests.doubles import Quiet, Served
 
 SECRET = "S3CRET-5f2d9c1b7e6a4d3f8091a2b3c4d5e6f7"
 EMAIL = "bot@example.com"
 
 
-class Far:
+class Far(Served):
     """One far side. `answers` are given to the next requests instead of its own; 0 hangs up without one."""
 
     # What it gives for the incident when asked what stands there: text of each thing that people see.
@@ -70,17 +67,6 @@ class Far:
     def entry(self, secret: str) -> dict[str, Any]:
         """The channel as people.yaml has it; `secret` is the file with it."""
         raise NotImplementedError
-
-    @contextmanager
-    def running(self) -> Iterator["Far"]:
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._server.shutdown()
-            thread.join()
-            self._server.server_close()
 
 
 class FarHook(Far):

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 import yaml
@@ -128,7 +128,24 @@ class Quiet(BaseHTTPRequestHandler):
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
 
-class JobServer:
+class Served:
+    """Something that answers on a port of this machine while it is `running`."""
+
+    _server: ThreadingHTTPServer
+
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._server.shutdown()
+            thread.join()
+            self._server.server_close()
+
+
+class JobServer(Served):
     """A job system. It acts once per Idempotency-Key, and counts.
 
     fail      so many of the first runs fail.         refuse   so many of the first requests are answered 503.
@@ -224,19 +241,8 @@ class JobServer:
             to.wfile.flush()
             time.sleep(0.05)
 
-    @contextmanager
-    def running(self) -> Iterator["JobServer"]:
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._server.shutdown()
-            thread.join()
-            self._server.server_close()
 
-
-class HealthPage:
+class HealthPage(Served):
     """Answers 200 while `well`, else 503."""
 
     def __init__(self, well: Callable[[], bool]) -> None:
@@ -247,17 +253,6 @@ class HealthPage:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.handle_error = lambda request, client: None  # type: ignore[method-assign]
         self.url = f"http://127.0.0.1:{self._server.server_port}/health"
-
-    @contextmanager
-    def running(self) -> Iterator["HealthPage"]:
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._server.shutdown()
-            thread.join()
-            self._server.server_close()
 
 
 def serve(folder: Path) -> None:

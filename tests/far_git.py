@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from tests.doubles import Quiet
+from tests.doubles import Quiet, Served
 
 Json = dict[str, Any]
 _TRAILER = re.compile(r"^Mendline-Key: (\S+)$", re.M)
@@ -98,7 +98,7 @@ def private_key(number: int = 0) -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
 
 
-class Hub:
+class Hub(Served):
     """GitHub for one repository, `acme/shop`.
 
     faults   told to the next requests of the repository, by turns: a status and headers to answer instead of
@@ -298,15 +298,9 @@ class Hub:
 
     @contextmanager
     def running(self) -> Iterator["Hub"]:
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
+        with super().running():
             yield self
-        finally:
-            self._server.shutdown()
-            thread.join()
-            self._server.server_close()
-            assert self.wrong == []
+        assert self.wrong == []
 
 
 def _invalid(message: str = "", **fields: str) -> tuple[int, Json]:

@@ -7,9 +7,7 @@ see what is done about a provider that lies, and `down` has it answer nothing bu
 import base64
 import hashlib
 import re
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
@@ -18,7 +16,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from app.foundation.clock import Clock
-from tests.doubles import Quiet
+from tests.doubles import Quiet, Served
 
 CLIENT, SECRET = "mendline-web", "s3cret of the client"
 Claims = dict[str, Any]
@@ -31,7 +29,7 @@ def new_key() -> RSAKey:
     return key
 
 
-class IdentityProvider:
+class IdentityProvider(Served):
     """One realm with one client; whoever is in `who` is signed in there."""
 
     def __init__(self, clock: Clock, back: str, key: RSAKey) -> None:
@@ -162,14 +160,3 @@ class IdentityProvider:
         if base64.urlsafe_b64encode(proof).decode().rstrip("=") != asked["code_challenge"]:
             return "invalid_grant"
         return ""
-
-    @contextmanager
-    def running(self) -> Iterator["IdentityProvider"]:
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._server.shutdown()
-            thread.join()
-            self._server.server_close()

@@ -1,18 +1,15 @@
 """An OpenTelemetry collector on a loopback port: takes OTLP over HTTP, and decodes what it is sent."""
 
 import gzip
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.doubles import Quiet
+from tests.doubles import Quiet, Served
 
 
-class Collector:
+class Collector(Served):
     """Refuses what is not protobuf on the one path that there is; keeps every span."""
 
     def __init__(self) -> None:
@@ -51,17 +48,6 @@ class Collector:
     def named(self, name: str) -> list[Any]:
         """The spans of this name."""
         return [span for span in self.spans if span.name == name]
-
-    @contextmanager
-    def running(self) -> Iterator["Collector"]:
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._server.shutdown()
-            thread.join()
-            self._server.server_close()
 
 
 def told(span: Any) -> dict[str, Any]:

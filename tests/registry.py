@@ -13,8 +13,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -23,7 +21,7 @@ from uuid import uuid4
 
 import httpx
 
-from tests.doubles import Quiet, until
+from tests.doubles import Quiet, Served, until
 
 _one_at_a_time = threading.Lock()
 # No call to anywhere else, and nothing but the registry.
@@ -98,7 +96,7 @@ def registry() -> Registry:
         return _registry()
 
 
-class LiveModel:
+class LiveModel(Served):
     """A model of its own in the registry, with a monitor that tells how the version in use does.
 
     bad      versions with which it is ill.     good   versions marked as good when made.
@@ -181,14 +179,3 @@ class LiveModel:
         found = self.registry.ask("GET", "model-versions/get", name=self.name, version=str(version))
         tags = {tag["key"]: tag["value"] for tag in found["model_version"].get("tags", [])}
         return {key: json.loads(value) for key, value in tags.items() if key.startswith("mendline.")}
-
-    @contextmanager
-    def running(self) -> Iterator["LiveModel"]:
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._server.shutdown()
-            thread.join()
-            self._server.server_close()

@@ -6,17 +6,16 @@ itself and never at what Mendline says of it. A new strategy needs a scene here:
 
 import json
 import sqlite3
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
 from app.decision.plan import Risk
 from app.remediation.strategies import STRATEGIES
-from tests.doubles import HealthPage, JobServer, Service, until
+from tests.doubles import HealthPage, JobServer, Served, Service, until
 from tests.far_git import Hub, Origin
 from tests.registry import LiveModel
 from tests.server import Body, Mendline
@@ -627,7 +626,7 @@ Make = Callable[[type[Scene]], Scene]
 SECRET = "a secret of the tests"  # of the webhooks
 
 
-class Receiver:
+class Receiver(Served):
     """Gets the messages to people, as a webhook's other end would."""
 
     def __init__(self) -> None:
@@ -655,14 +654,3 @@ class Receiver:
 
         until(lambda: bool(found()))
         return found()[0]
-
-    @contextmanager
-    def running(self) -> Iterator["Receiver"]:
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._server.shutdown()
-            thread.join()
-            self._server.server_close()

@@ -16,9 +16,9 @@ from app.foundation.record import Record
 from app.incidents import store as incidents
 from app.incidents.tables import IncidentRow
 from app.knowledge.retrieve import Retriever
-from app.pipeline.pipeline import symptom_of
 from app.pipeline.replay import ended
 from app.pipeline.situation import target_of
+from app.pipeline.symptom import symptom_of
 from app.remediation.plan import plan
 from app.remediation.strategy import Strategies
 from app.systems.targets import Targets

@@ -17,7 +17,7 @@ from app.decision.decision import Allows, Decision, Effect
 from app.decision.plan import Plan
 from app.diagnosis import store as diagnoses
 from app.diagnosis.diagnose import Diagnose
-from app.diagnosis.diagnosis import Choice, Diagnosis, Symptom
+from app.diagnosis.diagnosis import Choice, Diagnosis
 from app.foundation import metrics, traces
 from app.foundation.clock import Clock
 from app.foundation.errors import Conflict
@@ -30,6 +30,7 @@ from app.incidents.lifecycle import advance
 from app.learning.learn import Learn
 from app.pipeline.card import only
 from app.pipeline.situation import Situations, target_of
+from app.pipeline.symptom import symptom_of
 from app.pipeline.tell import Telling, authors_of
 from app.remediation import approve, overdue, store, undo
 from app.remediation.acts import Acted
@@ -423,23 +424,6 @@ class Pipeline:
             incidents.mark_handled(session, incident_id, incident.episode)
         about = f"{incident_id}:{incident.episode}"
         self._telling.tell("escalated", incident, f"it could not be diagnosed: {why}", about)
-
-
-def symptom_of(session: Session, incident_id: str) -> Symptom:
-    """What scorers read of an incident."""
-    incident = incidents.get(session, incident_id)
-    return Symptom(
-        incident_id=incident_id,
-        message=f"{incident.title}\n{incident.message}" if _adds(incident) else incident.message,
-        log=incidents.log_of(session, incident_id),
-        system=incident.target.system,
-        kind=incident.target.kind,
-    )
-
-
-def _adds(incident: Incident) -> bool:
-    """Whether the title says anything that the message does not."""
-    return bool(incident.title) and incident.title[:60] not in incident.message
 
 
 def _reasons(decision: Decision) -> str:

@@ -20,7 +20,7 @@ from app.foundation.record import Record
 from app.incidents import store as incidents
 from app.incidents.incident import OPEN, State
 from app.learning.learn import newest_label
-from app.pipeline.pipeline import symptom_of
+from app.pipeline.symptom import symptom_of
 from app.remediation import store
 from app.remediation.outcome import Ended
 

@@ -2,12 +2,10 @@
 
 from typing import Protocol
 
-from app.foundation.clock import Clock
-from app.foundation.errors import Invalid, NotAllowed
+from app.foundation.errors import NotAllowed
 from app.foundation.record import Record
 from app.people.directory import Directory
 from app.people.person import Person, Role
-from app.web.settings import WebSettings
 
 # Where the browser comes back to.
 RETURN = "/sign-in/oidc/done"
@@ -73,17 +71,3 @@ def admitted(directory: Directory, identity: Identity) -> Person:
             "by your verified e-mail address or by one of your groups"
         )
     return Person(key_id=f"oidc:{identity.subject}", name=who, role=role)
-
-
-def open_provider(settings: WebSettings, url: str, clock: Clock) -> Provider | None:
-    """The provider that is set up, if any; raises Invalid while nobody could come back from it, to `url`."""
-    if not settings.oidc_issuer:
-        return None
-    if not url:
-        raise Invalid(
-            "MENDLINE_PEOPLE__URL is missing: the identity provider sends people back there after they signed in"
-        )
-    # Most sites have none, and importing what speaks to it takes a good part of a second.
-    from app.web.oidc import Oidc
-
-    return Oidc(settings, url, clock)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from http.server import ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +23,7 @@ from app.db.engine import Database
 from app.db.migrate import migrate
 from app.db.names import Names, lock_file
 from app.remediation.outcome import Ended
-from tests.doubles import Quiet
+from tests.doubles import Quiet, Served
 from tests.engine import Repair, repairs, report
 from tests.scenes import Job
 from tests.server import Child, Mendline, install, nursery, outcomes, until
@@ -35,7 +35,7 @@ RUNS = 0.2  # seconds that a run takes
 STRATEGY = Job.strategy
 
 
-class Shop:
+class Shop(Served):
     """A job system in which a run takes its time. It acts once per key, and counts what overlaps on a target."""
 
     def __init__(self) -> None:
@@ -79,17 +79,6 @@ class Shop:
             "status": f"{own}/runs/{{run}}",
             "lookup": f"{own}/lookup",
         }
-
-    @contextmanager
-    def running(self) -> Iterator["Shop"]:
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._server.shutdown()
-            thread.join()
-            self._server.server_close()
 
 
 @pytest.fixture

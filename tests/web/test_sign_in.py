@@ -24,9 +24,9 @@ from pydantic import SecretStr
 from app.foundation.errors import Invalid
 from app.people.person import Role
 from app.settings import read_settings
-from app.web.identity import open_provider
 from app.web.oidc import Oidc
 from app.web.settings import WebSettings
+from app.wiring import open_provider
 from tests.doubles import until
 from tests.identity_provider import CLIENT, SECRET, Claims, IdentityProvider, new_key
 from tests.web.conftest import Browser, Seen, World
