@@ -18,6 +18,7 @@ from app.knowledge.taxonomy import Taxonomy
 
 _RECOMMENDED = 1.15
 _LEAST = 0.05
+_PEOPLE = {"auto": 0, "one_person": 1, "two_people": 2}
 
 
 class TrackRecord(Record):
@@ -79,6 +80,7 @@ def choose(
                 trials=record.trials,
                 because=because,
                 runbook=runbook.ref if runbook else "",
+                people=_PEOPLE[runbook.runbook.approval] if runbook else 0,
                 actions=actions,
             )
         )

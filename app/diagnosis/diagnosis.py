@@ -70,7 +70,7 @@ class Choice(Record):
     """A strategy with its parameters, and the sum behind it: P(type) x P(success).
 
     `successes` of `trials` verified outcomes moved the prior to the posterior mean `success`.
-    `runbook` is the `id#section` that recommends it, or empty.
+    `runbook` is the `id#section` that recommends it, or empty; `people` is how many persons it wants to say yes.
     A playbook is chosen as `playbook:ID` of its runbook, with the `actions` as they stood there.
     """
 
@@ -83,6 +83,7 @@ class Choice(Record):
     trials: int = 0
     because: str
     runbook: str = ""
+    people: int = Field(0, ge=0, le=2)
     actions: tuple[Action, ...] = ()
 
 

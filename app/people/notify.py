@@ -110,7 +110,8 @@ class Notify:
     @property
     def mute(self) -> bool:
         """Whether nobody would be told of anything: no channel is set up."""
-        return not self._settings.webhooks and not self._directory.last().routes
+        nobody = not self._settings.webhooks and not self._directory.last().routes
+        return nobody and not self._directory.is_lost
 
     def later(self, owners: Sequence[str]) -> tuple[timedelta, ...]:
         """How long after a question others are told of it, on the route of these owners."""

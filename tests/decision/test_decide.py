@@ -22,6 +22,7 @@ from app.decision.gates.pause import Pause
 from app.decision.gates.policy import Policy as PolicyGate
 from app.decision.gates.repeated import Repeated
 from app.decision.gates.risk import Risk as RiskGate
+from app.decision.gates.runbook import Runbook as RunbookGate
 from app.decision.plan import Risk
 from app.decision.policy import FixedPolicy, Policy, Rule, When
 from app.decision.settings import DecisionSettings
@@ -100,6 +101,7 @@ class TestEffect:
             "pause",
             "freeze",
             "policy",
+            "runbook",
             "bands",
             "risk",
             "guarantee",
@@ -174,6 +176,7 @@ class TestDefaultGates:
             Pause.Params(),
             FreezeGate.Params(),
             PolicyGate.Params(),
+            RunbookGate.Params(),
             Bands.Params(),
             RiskGate.Params(),
             Guarantee.Params(),

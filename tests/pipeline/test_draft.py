@@ -78,6 +78,7 @@ def trail(
         reason="freed the port",
     )
     return Trail(
+        told=(),
         incident=found,
         events=(),
         transitions=(last,),

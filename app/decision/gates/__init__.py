@@ -15,6 +15,7 @@ from app.decision.gates.pause import Pause
 from app.decision.gates.policy import Policy
 from app.decision.gates.repeated import Repeated
 from app.decision.gates.risk import Risk
+from app.decision.gates.runbook import Runbook
 from app.decision.policy import PolicySource
 from app.decision.settings import DecisionSettings
 
@@ -27,6 +28,7 @@ def default_gates(
         Pause(Pause.Params()),
         Freeze(Freeze.Params(), freezes),
         Policy(Policy.Params(), policy),
+        Runbook(Runbook.Params()),
         Bands(Bands.Params(act=settings.act_at, ask=settings.ask_at)),
         Risk(Risk.Params(ask_from=settings.ask_from_risk)),
         Guarantee(
