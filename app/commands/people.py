@@ -31,6 +31,8 @@ def check(
     settings = read_settings()
     path = file or settings.people.file or settings.data_dir / "people.yaml"
     directory = _read(path, asked_for=file is not None)
+    if not directory.channels and not settings.people.webhooks:
+        console.print("[yellow]no channel is set up: nobody is told of anything[/]", soft_wrap=True)
     console.print(
         f"{plain(path.name)}: ok, people {len(directory.people)}, groups {len(directory.groups)}, "
         f"channels {len(directory.channels)}, routes {len(directory.routes)}"

@@ -234,6 +234,9 @@ def _check_parts(settings: "Settings") -> list[tuple[str, str, str]]:  # type: i
         except Invalid as error:
             said = "; ".join(f"{place}: {says}" for place, says in error.places)
             found.append((part, "wrong", f"{error.says}: {said}" if said else error.says))
+    if not store.directory.last().channels and not settings.people.webhooks:
+        says = f"nobody is told of anything: no channel in {store.directory.path}"
+        found.append(("channels", "ok", says))
     if store.plugins.refused:
         found.append(("plugins", "wrong", "; ".join(store.plugins.refused)))
     elif settings.plugins.allow:

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from app.foundation.record import Record
 from app.knowledge.playbook import PLAYBOOK, Action, line_of, nearest, read_actions
-from app.knowledge.signals import mistake
+from app.knowledge.signals import Signals, mistake
 from app.knowledge.taxonomy import Taxonomy
 
 SECTIONS = ("Symptoms", "Confirm", "Fix", "Verify", "Roll back", "Escalate", "Seen in")
@@ -179,6 +179,13 @@ def read_runbook(
 
 
 # What stands for keys that are wrong, while the others are looked at.
+# Pydantic's words for these speak of Python; whoever writes such a file thinks in YAML.
+_WORDS = {
+    "tuple_type": "a list belongs here, as [network_timeout]",
+    "string_type": "a word belongs here; put it in 'single quotes'",
+    "date_from_datetime_parsing": "write a day as 2026-11-21",
+    "date_parsing": "write a day as 2026-11-21",
+}
 _BLANK = {
     "id": "blank",
     "types": ("",),
@@ -239,8 +246,8 @@ def _read_front(
     for place, signal in enumerate(front.signals):
         if reason := mistake(signal):
             wrong(f"the signal {signal!r} is no RE2 expression: {reason}", "signals", place, word=signal)
-        elif not signal.strip():
-            wrong("an empty signal matches everything", "signals", place)
+        elif Signals([signal]).search(""):
+            wrong(f"the signal {signal!r} matches everything", "signals", place, word=signal)
     if "strategy" not in bad:
         _check_strategy(front, body, wrong, taxonomy, params, "approval" in bad)
     return front
@@ -264,7 +271,7 @@ def _told(problem: Any, data: Mapping[str, Any], wrong: _Wrong) -> None:
         given = str(problem["input"])
         wrong(f"{key}: no such value {given!r}{nearest(given, known)}", key, word=given)
     else:
-        wrong(f"{'.'.join(map(str, loc))}: {problem['msg']}", *loc)
+        wrong(f"{'.'.join(map(str, loc))}: {_WORDS.get(problem['type'], problem['msg'])}", *loc)
 
 
 def _check_strategy(

@@ -151,7 +151,7 @@ class Telling:
                     diagnosis = next(iter(reversed(diagnoses.of_incident(session, incident.id))), None)
             owners = self._cards.owners(incident, diagnosis)
         if strategy and (says := self._standing(strategy)) not in text:
-            text = f"{text} {strategy}: {says}."
+            text = f"{text.rstrip('.')}. {strategy}: {says}."
         message = Message(
             kind=kind,
             incident_id=incident.id,

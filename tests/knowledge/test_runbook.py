@@ -261,9 +261,10 @@ class TestMistakes:
         (said,) = mistakes(tmp_path, "[network_timeout, service_unavailable]", "[(fill in the type)]")
         assert said == "load-times-out.md:3: still to be filled in: the type"
 
-    def test_an_empty_signal(self, tmp_path: Path) -> None:
-        assert mistakes(tmp_path, "'timed out'", "''") == [
-            "load-times-out.md:5: an empty signal matches everything"
+    @pytest.mark.parametrize("signal", ["", ".*", "(timeout)?"])
+    def test_a_signal_that_matches_everything(self, tmp_path: Path, signal: str) -> None:
+        assert mistakes(tmp_path, "'timed out'", f"'{signal}'") == [
+            f"load-times-out.md:5: the signal {signal!r} matches everything"
         ]
 
     @pytest.mark.parametrize("content", [None, b"\xff\xfe---"], ids=["not there", "no text"])

@@ -67,7 +67,7 @@ class RunbookSections:
             Evidence(
                 kind=EvidenceKind.RUNBOOK,
                 ref=item.ref,
-                quote=item.section.text.split("\n", 1)[0][:200],
+                quote=_first_line(item.section.text),
                 weight=item.similarity,
                 type=item.runbook.types[0],
                 says=item.runbook.title,
@@ -98,3 +98,9 @@ class RunbookSections:
             hint=f"runbooks point to {best} ({how})",
             evidence=tuple(evidence),
         )
+
+
+def _first_line(text: str) -> str:
+    """The first line of a section that says something; the mark of a code block does not."""
+    lines = (line for line in text.split("\n") if line.strip() and not line.startswith("```"))
+    return next(lines, "")[:200]
