@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlmodel import SQLModel
 
-import app.incidents.tables
 from app.db.engine import Database, sqlite_url
 from app.foundation.clock import FrozenClock
 from app.foundation.errors import Invalid, NotFound
@@ -19,17 +17,9 @@ from app.incidents.incident import Incident, State
 from app.incidents.lifecycle import advance
 from app.intake.event import Accepted, Event, Report, Severity, Status, Target
 from app.intake.ingest import prepare
+from app.tables import metadata
 
 NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
-TABLES = [
-    SQLModel.metadata.tables[row.__tablename__]
-    for row in (
-        app.incidents.tables.EventRow,
-        app.incidents.tables.EventLogRow,
-        app.incidents.tables.IncidentRow,
-        app.incidents.tables.TransitionRow,
-    )
-]
 JOB = Target(system="shop", kind="job", name="load")
 
 
@@ -50,7 +40,7 @@ class World:
 
     def __init__(self, path: Path) -> None:
         self.database = Database(sqlite_url(path / "test.db"))
-        SQLModel.metadata.create_all(self.database.engine, tables=TABLES)
+        metadata.create_all(self.database.engine)
         self.opened: list[list[str]] = []
         self.group = Group(self.database, FrozenClock(NOW), lambda ids: self.opened.append(list(ids)))
 

@@ -6,9 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlmodel import SQLModel
 
-import app.incidents.tables
 from app.db.engine import Database, sqlite_url
 from app.foundation.clock import FrozenClock
 from app.foundation.errors import Conflict, NotFound
@@ -18,14 +16,9 @@ from app.incidents.incident import Incident, State, Transition
 from app.incidents.lifecycle import GroupIsOpen, IllegalTransition, advance
 from app.intake.event import Report
 from app.intake.ingest import prepare
+from app.tables import metadata
 
 NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
-ROWS = (
-    app.incidents.tables.EventRow,
-    app.incidents.tables.EventLogRow,
-    app.incidents.tables.IncidentRow,
-    app.incidents.tables.TransitionRow,
-)
 ALLOWED = {
     (State.FIRING, State.ACKNOWLEDGED),
     (State.FIRING, State.RESOLVED),
@@ -42,9 +35,7 @@ ALLOWED = {
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     database = Database(sqlite_url(tmp_path / "test.db"))
-    SQLModel.metadata.create_all(
-        database.engine, tables=[SQLModel.metadata.tables[row.__tablename__] for row in ROWS]
-    )
+    metadata.create_all(database.engine)
     yield database
     database.close()
 
