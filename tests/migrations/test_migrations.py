@@ -157,7 +157,7 @@ class TestCitations:
 
 class TestPages:
     def test_incidents_that_were_there_are_filtered_and_searched(self, database: Database) -> None:
-        up(database, "20261121_people")
+        up(database, "20261121_citations")
         target = '{"system": "shop", "owner": "data", "environment": "prod"}'
         incident = {
             **dict.fromkeys(("group_key", "open_key", "title", "template", "target_key", "source"), "x"),
