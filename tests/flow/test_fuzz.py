@@ -63,6 +63,7 @@ def known(fuzzed: Mendline) -> Body:
         "incident_id": event["incident_id"],
         "approval_id": fuzzed.api.asked(event["incident_id"])["id"],
         "remediation_id": "rem_1",
+        "runbook_id": "upstream-answers-502",
         "source": "alertmanager",
         "key": "shop/http_job/nightly-load@ask",
     }

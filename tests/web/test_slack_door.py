@@ -149,7 +149,9 @@ class TestActs:
         until(lambda: site.approval(approval_id).snoozed_until is not None)
         assert site.approval(approval_id).snoozed_until == site.world.clock.now() + timedelta(hours=1)
         until(lambda: len(site.slack.thread(site.slack.cards[0])) == 2)
-        assert site.slack.thread(site.slack.cards[0])[1]["text"] == "ada put it off until 2026-11-20 13:00 UTC"
+        assert (
+            site.slack.thread(site.slack.cards[0])[1]["text"] == "ada put it off until 2026-11-20 13:00 UTC"
+        )
 
     def test_two_persons(self, site: Site) -> None:
         approval_id = site.asked()
