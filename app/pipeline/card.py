@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from app.db.engine import Database
 from app.decision.plan import Plan
-from app.diagnosis.diagnosis import Choice, Diagnosis, EvidenceKind
+from app.diagnosis.diagnosis import Diagnosis, EvidenceKind
 from app.foundation.errors import NotFound
 from app.incidents.incident import Incident
 from app.people.message import Card, Fix, Question
@@ -99,14 +99,6 @@ class Cards:
             expires_at=waiting.expires_at,
             others=self.others(found.incident, decision.plan),
         )
-
-
-def only(diagnosis: Diagnosis, strategy: str, because: str) -> Diagnosis:
-    """The diagnosis as if this strategy alone had been chosen; if it does not apply, a person is told."""
-    known = next((choice for choice in diagnosis.choices if choice.strategy == strategy), None)
-    chosen = known or Choice(strategy=strategy, serves=diagnosis.type, expected=0, success=0, because=because)
-    told = Choice(strategy=ESCALATE, serves=diagnosis.type, expected=0, success=1, because=because)
-    return diagnosis.model_copy(update={"choices": (chosen.model_copy(update={"because": because}), told)})
 
 
 def fix_of(plan: Plan) -> Fix:

@@ -28,7 +28,7 @@ from app.incidents import store as incidents
 from app.incidents.incident import OPEN, Incident, State
 from app.incidents.lifecycle import advance
 from app.learning.learn import Learn
-from app.pipeline.card import only
+from app.pipeline.other import as_chosen, decision_id_of
 from app.pipeline.situation import Situations, target_of
 from app.pipeline.symptom import symptom_of
 from app.pipeline.tell import Telling, authors_of
@@ -116,14 +116,14 @@ class Pipeline:
         approver's word, another one is a new question.
         """
         now = self._clock.now()
-        decision_id = derived_id("dec", diagnosis_id, origin)
+        decision_id = decision_id_of(diagnosis_id, origin)
         with self._database.reading() as session:
             diagnosis = diagnoses.get(session, diagnosis_id)
             incident = incidents.get(session, diagnosis.incident_id)
             approval = approve.get(session, approval_id) if approval_id else None
+            if approval is not None:
+                diagnosis = as_chosen(session, diagnosis, approval)
             authors = authors_of(session, incident.id)
-        if approval is not None and approval.other:
-            diagnosis = only(diagnosis, approval.other, f"{approval.actor} chose it")
         target = target_of(incident, self._targets)
         planned = plan(incident, diagnosis, target, self._strategies, self._targets.find)
         approved_by, approvers = "", 0

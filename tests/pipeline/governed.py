@@ -51,10 +51,12 @@ class Mend(EscalateToHuman):
 
     def __init__(self, targets: Targets, name: str) -> None:
         self.id = name  # type: ignore[misc]
+        self.tries = 3
 
     def plan(self, subject: Subject, params: NoParams) -> Plan:
         assert subject.target is not None
-        return situations.plan(strategy=self.id, target=subject.target.key, risk=Risk.LOW)
+        target = subject.target.key
+        return situations.plan(strategy=self.id, target=target, risk=Risk.LOW, params={"tries": self.tries})
 
 
 class Governed:
@@ -69,9 +71,8 @@ class Governed:
         self.targets = Targets(folder / "targets.yaml")
         self.targets.path.write_text(yaml.safe_dump({"targets": entries}))
         names = dict.fromkeys(name for entry in entries for name in entry["allow"])
-        strategies: Any = {name: Mend(self.targets, name) for name in names} | {
-            ESCALATE: EscalateToHuman(self.targets)
-        }
+        self._mends = {name: Mend(self.targets, name) for name in names}
+        strategies: Any = self._mends | {ESCALATE: EscalateToHuman(self.targets)}
         self.acts = Acts(database, self.clock, strategies, folder / "backups")
         self._notify = Notify(PeopleSettings(), DirectoryFile(folder / "people.yaml"), database, self.clock)
         gates = default_gates(FixedPolicy(policy), settings, FreezeFile(self._freeze, TAXONOMY))
@@ -132,9 +133,18 @@ class Governed:
             after = approve.answer(session, approval.id, given, actor=actor, at=self.clock.now())
         if after.answer is not Answer.APPROVED:
             return None
+        return self.decided(approval.decision_id, approval.id)
+
+    def decided(self, decision_id: str, approval_id: str) -> Next:
+        """What the pipeline decides once the question about this decision has its answer."""
         with self.database.reading() as session:
-            decision = decisions.get(session, approval.decision_id)
-        return self.pipeline.decide(decision.diagnosis_id, approval.id, approval.id)
+            decision = decisions.get(session, decision_id)
+        return self.pipeline.decide(decision.diagnosis_id, approval_id, approval_id)
+
+    def changed(self) -> None:
+        """From now on every plan is another one."""
+        for mend in self._mends.values():
+            mend.tries += 1
 
     def end(self, remediation_id: str, ended: Ended) -> None:
         self.acts.end(remediation_id, ended, "so it went", "")
