@@ -143,14 +143,6 @@ def keep_reference(session: Session, incident_id: str, channel: str, reference: 
     session.add(row)
 
 
-def of_reference(session: Session, channel: str, reference: str) -> str:
-    """The incident of a thread; empty when there is none."""
-    query = select(ThreadRow.incident_id).where(
-        ThreadRow.channel == channel, ThreadRow.reference == reference
-    )
-    return session.exec(query).first() or ""
-
-
 def changed(session: Session, incident_id: str) -> None:
     """Notes that what stands of the incident in channels is out of date."""
     thread = col(ThreadRow.incident_id) == incident_id

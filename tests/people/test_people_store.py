@@ -56,4 +56,3 @@ def test_a_change_in_the_middle_of_a_refresh_makes_another(each_database: Databa
         store.refreshed(session, left)
     with each_database.reading() as session:
         assert (store.stale(session, "pager"), store.under_way(session)) == ([], set())
-        assert store.of_reference(session, "pager", "another") == "inc_1"

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import uvicorn
 
 from app.decision import store as decisions
@@ -25,7 +26,7 @@ from app.remediation.strategy import Receipt, Snapshot
 from tests import situations
 from tests.diagnosis import small
 from tests.doubles import until
-from tests.web.conftest import World, runbook_text
+from tests.web.conftest import Browser, World, runbook_text
 
 A_MOMENT = timedelta(milliseconds=7)
 _TROUBLE = (
@@ -175,6 +176,29 @@ def serving(world: World) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(15)
+
+
+@contextmanager
+def following(address: str, browser: Browser, page: str, of: str = "") -> Iterator[list[str]]:
+    """The lines of a stream as they come; "end" when it ended."""
+    lines: list[str] = []
+    cookie = f"mendline_session={browser.client.cookies['mendline_session']}"
+    with (
+        httpx.Client(base_url=address, headers={"cookie": cookie}, timeout=20) as client,
+        client.stream("GET", "/live", params={"page": page, "mark": of}) as answer,
+    ):
+        assert answer.status_code == 200, answer.read()
+        assert answer.headers["content-type"].startswith("text/event-stream")
+
+        def read() -> None:
+            lines.extend(answer.iter_lines())
+            lines.append("end")
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        yield lines
+        until(lambda: "end" in lines, 10)
+        reader.join()
 
 
 def made(folder: Path) -> World:

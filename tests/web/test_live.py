@@ -1,11 +1,7 @@
 """Live updates over a real server: what is told, to how many, and when it ends."""
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import httpx
 import pytest
 
 from app.decision import store as decisions
@@ -54,34 +50,11 @@ class TestMarks:
         assert mark(world, page) != before
 
 
-@contextmanager
-def following(address: str, browser: Browser, page: str, of: str = "") -> Iterator[list[str]]:
-    """The lines of a stream as they come; "end" when it ended."""
-    lines: list[str] = []
-    cookie = f"mendline_session={browser.client.cookies['mendline_session']}"
-    with (
-        httpx.Client(base_url=address, headers={"cookie": cookie}, timeout=20) as client,
-        client.stream("GET", "/live", params={"page": page, "mark": of}) as answer,
-    ):
-        assert answer.status_code == 200, answer.read()
-        assert answer.headers["content-type"].startswith("text/event-stream")
-
-        def read() -> None:
-            lines.extend(answer.iter_lines())
-            lines.append("end")
-
-        reader = threading.Thread(target=read, daemon=True)
-        reader.start()
-        yield lines
-        until(lambda: "end" in lines, 10)
-        reader.join()
-
-
 def test_a_change_is_told_once_and_the_end_of_the_server_ends_it(world: World, enter: Enter) -> None:
     browser = enter(Role.VIEWER)
     incident_id = world.incident()
     with stage.serving(world) as address:
-        with following(address, browser, incident_id, mark(world, incident_id)) as lines:
+        with stage.following(address, browser, incident_id, mark(world, incident_id)) as lines:
             world.diagnose(incident_id)
             told = f"id: {mark(world, incident_id)}"
             until(lambda: told in lines, 10)
@@ -93,7 +66,10 @@ def test_a_change_is_told_once_and_the_end_of_the_server_ends_it(world: World, e
 
 def test_a_page_that_is_behind_is_told_at_once(world: World, enter: Enter) -> None:
     browser = enter(Role.VIEWER)
-    with stage.serving(world) as address, following(address, browser, INCIDENTS, "of long ago") as lines:
+    with (
+        stage.serving(world) as address,
+        stage.following(address, browser, INCIDENTS, "of long ago") as lines,
+    ):
         until(lambda: "event: changed" in lines, 10)
         world.app.state.live.stopping = lambda: True
 
@@ -102,7 +78,10 @@ def test_a_page_that_is_behind_is_told_at_once(world: World, enter: Enter) -> No
 def test_a_stream_ends_with_its_session(world: World, enter: Enter, how: str) -> None:
     browser = enter(Role.VIEWER)
     page = browser.get("/")
-    with stage.serving(world) as address, following(address, browser, INCIDENTS, mark(world, INCIDENTS)):
+    with (
+        stage.serving(world) as address,
+        stage.following(address, browser, INCIDENTS, mark(world, INCIDENTS)),
+    ):
         if how == "revoked":
             with world.database.writing() as session:
                 revoke_key(session, "viewer-1", world.clock.now())
@@ -119,7 +98,7 @@ def test_so_many_listen_and_no_more(world: World, enter: Enter) -> None:
     world.app.state.live.most = 1
     browser = enter(Role.VIEWER)
     with stage.serving(world) as address:
-        with following(address, browser, APPROVALS, mark(world, APPROVALS)):
+        with stage.following(address, browser, APPROVALS, mark(world, APPROVALS)):
             assert world.app.state.live.taken == 1
             refused = browser.get("/live?page=approvals")
             assert refused.status == Busy.status

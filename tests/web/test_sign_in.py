@@ -23,12 +23,14 @@ from pydantic import SecretStr
 
 from app.foundation.errors import Invalid
 from app.people.person import Role
+from app.pipeline.marks import INCIDENTS
 from app.settings import read_settings
 from app.web.oidc import Oidc
 from app.web.settings import WebSettings
 from app.wiring import open_provider
 from tests.doubles import until
 from tests.identity_provider import CLIENT, SECRET, Claims, IdentityProvider, new_key
+from tests.web import stage
 from tests.web.conftest import Browser, Seen, World
 
 HERE = "http://testserver"
@@ -220,6 +222,24 @@ class TestTheRoleOfNow:
         assert sign_in(other).status == 503
         assert other.sign_in(world.key(Role.VIEWER)).status == 200
         assert inside(other)
+
+    @pytest.mark.server
+    def test_an_unreadable_directory_ends_what_a_member_follows(
+        self, world: World, stranger: Browser, provider: IdentityProvider
+    ) -> None:
+        sign_in(stranger)
+        keeper = Browser(world.app)
+        keeper.sign_in(world.key(Role.VIEWER))
+        with (
+            stage.serving(world) as address,
+            stage.following(address, keeper, INCIDENTS) as still,
+            stage.following(address, stranger, INCIDENTS) as ended,
+        ):
+            until(lambda: len(world.app.state.live._listeners) == 2, 10)
+            people(world, "people: [{name: ada, role: boss}]")
+            until(lambda: "end" in ended, 10)
+            assert "end" not in still
+            world.app.state.live.stopping = lambda: True
 
     def test_a_session_ends_in_time(
         self, world: World, stranger: Browser, provider: IdentityProvider

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from app.db.engine import Database
-from app.foundation.errors import Busy, NotAllowed, NotSignedIn
+from app.foundation.errors import Busy, NotAllowed, NotSignedIn, Unavailable
 from app.foundation.logging import log
 from app.pipeline.marks import marks
 from app.web.pages.session import Visitor, VisitorDep, visitor
@@ -138,6 +138,6 @@ async def follow(
 def _signed_in(request: Request) -> bool:
     try:
         found: Visitor = visitor(request)
-    except (NotSignedIn, NotAllowed):
+    except (NotSignedIn, NotAllowed, Unavailable):
         return False
     return bool(found.csrf)
