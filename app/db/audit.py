@@ -10,10 +10,11 @@ database: that shows against a head that was noted elsewhere. (Hash chain: Haber
 import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, Connection, Integer, Table, Text, event, insert, inspect, select
+from sqlalchemy import Column, Connection, Engine, Integer, Table, Text, event, insert, inspect, select
 from sqlmodel import Field, Session, SQLModel
 
 from app.db.alone import alone
@@ -40,6 +41,11 @@ class AuditRow(SQLModel, table=True):
     hash: str
 
 
+_TABLE: Table = AuditRow.__table__  # type: ignore[attr-defined]
+_HEAD = select(_TABLE.c.seq, _TABLE.c.hash).order_by(_TABLE.c.seq.desc()).limit(1)
+_INSERT = insert(_TABLE)
+
+
 class Head(Record):
     """The newest entry; noted elsewhere as `seq:hash` it proves the chain up to it."""
 
@@ -51,44 +57,52 @@ class Head(Record):
 
 
 class AuditedSession(Session):
-    """A session that chains what it writes of audited rows."""
+    """A session that chains what it writes of audited rows, in one go when it commits."""
+
+    def __init__(self, engine: Engine, **options: Any) -> None:
+        super().__init__(engine, **options)
+        self.noted: list[dict[str, Any]] = []
+
+    def commit(self) -> None:
+        """Chains and commits."""
+        self.flush()
+        if self.noted:
+            _append(self.connection(), self.noted)
+            self.noted = []
+        super().commit()
 
 
-def _chain(session: Session, _: Any) -> None:
+def _note(session: Session, _: Any) -> None:
+    assert isinstance(session, AuditedSession)
     written = (*session.new, *(row for row in session.dirty if session.is_modified(row)))
-    noted = [(row, _digest(row, _fields(row))) for row in written if _audited(type(row))]
-    noted += [(row, "") for row in session.deleted if _audited(type(row))]
-    if noted:
-        _append(session, noted)
+    session.noted += [_entry(row) for row in written if _audited(type(row))]
+    session.noted += [_entry(row) | {"digest": ""} for row in session.deleted if _audited(type(row))]
 
 
 def inserted(session: Session, row: SQLModel) -> None:
     """Chains a row that was inserted by a statement of its own."""
     if isinstance(session, AuditedSession) and _audited(type(row)):
-        _append(session, [(row, _digest(row, _fields(row)))])
+        session.noted.append(_entry(row))
 
 
-def _append(session: Session, noted: Sequence[tuple[object, str]]) -> None:
-    connection = session.connection()
+def _entry(row: SQLModel) -> dict[str, Any]:
+    """What an entry says of the row as it is now; its place in the chain is given when it is appended."""
+    kind, fields = str(row.__tablename__), _fields(type(row))
+    return {"kind": kind, "ref": _ref(row), "fields": fields, "digest": _digest(row, fields)}
+
+
+def _append(connection: Connection, noted: Sequence[dict[str, Any]]) -> None:
     alone(connection, "audit")  # entries are chained one transaction after the other
     head = _head(connection)
     entries = []
-    for row, digest in noted:
-        seq = head.seq + 1
-        entry = {
-            "seq": seq,
-            "kind": str(type(row).__tablename__),  # type: ignore[attr-defined]
-            "ref": _ref(row),
-            "fields": _fields(row),
-            "digest": digest,
-            "before": head.hash,
-        }
-        head = Head(seq=seq, hash=_hash(entry))
+    for one in noted:
+        entry = {"seq": head.seq + 1, **one, "before": head.hash}
+        head = Head(seq=head.seq + 1, hash=_hash(entry))
         entries.append({**entry, "hash": head.hash})
-    connection.execute(insert(_table()), entries)
+    connection.execute(_INSERT, entries)
 
 
-event.listen(AuditedSession, "after_flush", _chain)
+event.listen(AuditedSession, "after_flush", _note)
 
 
 def head(session: Session) -> Head:
@@ -102,7 +116,7 @@ def entries(session: Session, after: int = 0, limit: int | None = None) -> Itera
     while True:
         most = _CHUNK if limit is None else min(_CHUNK, limit - found)
         rows = session.execute(
-            select(_table()).where(_table().c.seq > after).order_by(_table().c.seq).limit(most)
+            select(_TABLE).where(_TABLE.c.seq > after).order_by(_TABLE.c.seq).limit(most)
         ).all()
         for row in rows:
             yield AuditRow(**row._mapping)
@@ -164,9 +178,9 @@ def audited() -> list[type[SQLModel]]:
     return sorted(filter(_audited, mapped), key=lambda kind: str(kind.__tablename__))
 
 
-def as_json(row: object) -> dict[str, Any]:
+def as_json(row: SQLModel) -> dict[str, Any]:
     """The row's columns by name; times in UTC, so that a row reads the same before and after it was stored."""
-    values = {column.key: getattr(row, column.key) for column in inspect(type(row)).columns}
+    values = {name: getattr(row, name) for name in _columns(type(row))}
     return {
         name: value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
         for name, value in values.items()
@@ -177,17 +191,23 @@ def _audited(kind: type[object]) -> bool:
     return bool(getattr(kind, "__audited__", False))
 
 
-def _fields(row: object) -> str:
-    return ",".join(sorted(column.key for column in inspect(type(row)).columns))
+@cache
+def _columns(kind: type[SQLModel]) -> tuple[str, ...]:
+    return tuple(column.key for column in inspect(kind).columns)
 
 
-def _digest(row: object, fields: str) -> str:
+@cache
+def _fields(kind: type[SQLModel]) -> str:
+    return ",".join(sorted(_columns(kind)))
+
+
+def _digest(row: SQLModel, fields: str) -> str:
     values = as_json(row)
     covered = {name: values.get(name) for name in fields.split(",")}
     return hashlib.sha256(orjson.dumps(covered, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _ref(row: object) -> str:
+def _ref(row: SQLModel) -> str:
     return "/".join(str(part) for part in inspect(type(row)).primary_key_from_instance(row))
 
 
@@ -206,11 +226,5 @@ def _hash(entry: dict[str, Any]) -> str:
 
 
 def _head(connection: Connection) -> Head:
-    table = _table()
-    row = connection.execute(select(table.c.seq, table.c.hash).order_by(table.c.seq.desc()).limit(1)).first()
+    row = connection.execute(_HEAD).first()
     return Head(seq=row.seq, hash=row.hash) if row else Head(seq=0, hash=_START)
-
-
-def _table() -> Table:
-    found: Table = AuditRow.__table__  # type: ignore[attr-defined]
-    return found

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import orjson
+from sqlalchemy import select as columns
 from sqlmodel import Session, col, func, select
 
+from app.db import read
 from app.db.alone import alone
 from app.db.bulk import add_once
 from app.decision.decision import Decision, Situation
@@ -82,7 +84,7 @@ def _unpacked(packed: str | None, decision: Decision, diagnosis: str | None) -> 
 
 def find(session: Session, decision_id: str) -> Decision | None:
     """The decision; None when it was not made yet."""
-    row = session.get(DecisionRow, decision_id)
+    row = read.row(session, DecisionRow, decision_id)
     return Decision.model_validate_json(row.body) if row else None
 
 
@@ -123,9 +125,12 @@ def resume(session: Session, *, actor: str, reason: str, at: datetime) -> None:
     session.add(PauseRow(at=at, actor=actor, paused=False, reason=reason))
 
 
+_PAUSE = columns(*read.table_of(PauseRow).c).order_by(col(PauseRow.id).desc()).limit(1)
+
+
 def current(session: Session) -> str:
     """`paused by X: reason` while paused, else empty; what a situation carries as `paused`."""
-    row = session.exec(select(PauseRow).order_by(col(PauseRow.id).desc()).limit(1)).first()
+    row = next(iter(read.rows(session, _PAUSE)), None)
     if row is None or not row.paused:
         return ""
     return f"paused by {row.actor}: {row.reason}" if row.reason else f"paused by {row.actor}"
@@ -136,13 +141,29 @@ def set_mode(session: Session, setting: ModeSetting) -> None:
     session.add(ModeRow(**setting.model_dump(exclude={"mode"}), mode=setting.mode.value))
 
 
+_MODES = (
+    columns(*read.table_of(ModeRow).c)
+    .where(
+        col(ModeRow.id).in_(
+            select(func.max(ModeRow.id)).group_by(ModeRow.strategy, ModeRow.type, ModeRow.environment)
+        )
+    )
+    .where(col(ModeRow.mode) != Mode.DEFAULT.value)
+    .order_by(col(ModeRow.strategy), col(ModeRow.type), col(ModeRow.environment))
+)
+
+
 def modes(session: Session) -> list[ModeSetting]:
     """What is in force, the widest first."""
-    newest = select(func.max(ModeRow.id)).group_by(ModeRow.strategy, ModeRow.type, ModeRow.environment)
-    rows = session.exec(
-        select(ModeRow)
-        .where(col(ModeRow.id).in_(newest))
-        .where(ModeRow.mode != Mode.DEFAULT.value)
-        .order_by(ModeRow.strategy, ModeRow.type, ModeRow.environment)
-    ).all()
-    return [ModeSetting(**(row.model_dump(exclude={"id"}) | {"mode": Mode(row.mode)})) for row in rows]
+    return [
+        ModeSetting(
+            at=row.at,
+            actor=row.actor,
+            strategy=row.strategy,
+            type=row.type,
+            environment=row.environment,
+            mode=Mode(row.mode),
+            reason=row.reason,
+        )
+        for row in read.rows(session, _MODES)
+    ]

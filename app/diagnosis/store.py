@@ -2,14 +2,33 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
+from sqlalchemy import select as columns
 from sqlmodel import Session, col, select
 
+from app.db import read
 from app.db.bulk import add_once
 from app.diagnosis.diagnosis import Diagnosis
 from app.diagnosis.tables import CitationRow, DiagnosisRow
 from app.foundation.errors import NotFound
 from app.incidents.tables import IncidentRow
+
+_NEWEST_TYPE = (
+    select(DiagnosisRow.type)
+    .where(col(DiagnosisRow.incident_id) == bindparam("incident"))
+    .order_by(col(DiagnosisRow.at).desc())
+    .limit(1)
+)
+_TYPE_OF_NEWEST = (
+    update(IncidentRow)
+    .where(col(IncidentRow.id) == bindparam("incident"))
+    .values(type=_NEWEST_TYPE.scalar_subquery())
+)
+_OF_INCIDENT = (
+    columns(col(DiagnosisRow.body))
+    .where(col(DiagnosisRow.incident_id) == bindparam("incident"))
+    .order_by(col(DiagnosisRow.at))
+)
 
 
 def add(session: Session, diagnosis: Diagnosis) -> None:
@@ -38,13 +57,7 @@ def add(session: Session, diagnosis: Diagnosis) -> None:
                 at=diagnosis.at,
             ),
         )
-    newest = select(DiagnosisRow.type).where(DiagnosisRow.incident_id == diagnosis.incident_id)
-    session.execute(
-        update(IncidentRow)
-        .where(col(IncidentRow.id) == diagnosis.incident_id)
-        .values(type=newest.order_by(col(DiagnosisRow.at).desc()).limit(1).scalar_subquery())
-        .execution_options(synchronize_session=False)
-    )
+    session.connection().execute(_TYPE_OF_NEWEST, {"incident": diagnosis.incident_id})
 
 
 def _cited(diagnosis: Diagnosis) -> dict[str, tuple[str, str]]:
@@ -60,17 +73,21 @@ def _cited(diagnosis: Diagnosis) -> dict[str, tuple[str, str]]:
 
 def get(session: Session, diagnosis_id: str) -> Diagnosis:
     """The diagnosis; raises NotFound."""
-    row = session.get(DiagnosisRow, diagnosis_id)
-    if row is None:
+    found = find(session, diagnosis_id)
+    if found is None:
         raise NotFound(f"there is no diagnosis {diagnosis_id}")
-    return Diagnosis.model_validate_json(row.body)
+    return found
+
+
+def find(session: Session, diagnosis_id: str) -> Diagnosis | None:
+    """The diagnosis; None when it was not made yet."""
+    row = read.row(session, DiagnosisRow, diagnosis_id)
+    return Diagnosis.model_validate_json(row.body) if row else None
 
 
 def of_incident(session: Session, incident_id: str) -> list[Diagnosis]:
     """All diagnoses of an incident in time order."""
-    rows = session.exec(
-        select(DiagnosisRow).where(DiagnosisRow.incident_id == incident_id).order_by(col(DiagnosisRow.at))
-    ).all()
+    rows = read.rows(session, _OF_INCIDENT, incident=incident_id)
     return [Diagnosis.model_validate_json(row.body) for row in rows]
 
 

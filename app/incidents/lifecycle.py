@@ -2,8 +2,11 @@
 
 from datetime import datetime, timedelta
 
-from sqlmodel import Session, col, func, select
+from sqlalchemy import bindparam, func
+from sqlalchemy import select as columns
+from sqlmodel import Session, col, select
 
+from app.db import read
 from app.foundation.errors import Conflict, NotFound
 from app.foundation.ids import new_id
 from app.incidents.incident import OPEN, Incident, State
@@ -60,10 +63,14 @@ def advance(
     return incident_of(row)
 
 
+_LAST = columns(func.max(col(TransitionRow.at))).where(
+    col(TransitionRow.incident_id) == bindparam("incident")
+)
+
+
 def _after_all(session: Session, incident_id: str, at: datetime) -> datetime:
     """`at`, or a microsecond after the last transition: one batch has one time, and clocks jump back."""
-    query = select(func.max(col(TransitionRow.at))).where(TransitionRow.incident_id == incident_id)
-    last = session.exec(query).one()
+    last = read.rows(session, _LAST, incident=incident_id)[0][0]
     return at if last is None or at > last else last + timedelta(microseconds=1)
 
 

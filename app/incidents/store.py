@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import cast, literal, tuple_
+from sqlalchemy import Integer, Row, bindparam, cast, literal, tuple_, update
 from sqlalchemy import select as columns
 from sqlmodel import Session, col, func, select
 
+from app.db import read
 from app.db.engine import UtcDateTime
 from app.foundation.errors import Invalid, NotFound
 from app.foundation.record import Record
@@ -46,7 +47,7 @@ def incident_of(row: IncidentRow) -> Incident:
 
 def get(session: Session, incident_id: str) -> Incident:
     """The incident; raises NotFound."""
-    row = session.get(IncidentRow, incident_id)
+    row = read.row(session, IncidentRow, incident_id)
     if row is None:
         raise NotFound(f"there is no incident {incident_id}")
     return incident_of(row)
@@ -183,15 +184,24 @@ def counts(session: Session, states: Collection[State] = frozenset(State)) -> di
     return {State(state): count for state, count in session.exec(query).all()}
 
 
+_EVENTS = (
+    columns(*read.table_of(EventRow).c)
+    .where(col(EventRow.incident_id) == bindparam("incident"))
+    .order_by(col(EventRow.received_at).desc(), col(EventRow.id).desc())
+    .limit(bindparam("most", type_=Integer))
+)
+_LOG = (
+    columns(col(EventLogRow.log))
+    .join(EventRow, col(EventRow.id) == EventLogRow.event_id)
+    .where(col(EventRow.incident_id) == bindparam("incident"))
+    .order_by(col(EventRow.received_at).desc())
+    .limit(1)
+)
+
+
 def events(session: Session, incident_id: str, limit: int = 50) -> list[Event]:
     """The newest events of an incident, newest first, without their logs."""
-    rows = session.exec(
-        select(EventRow)
-        .where(EventRow.incident_id == incident_id)
-        .order_by(col(EventRow.received_at).desc(), col(EventRow.id).desc())
-        .limit(limit)
-    ).all()
-    return [_event_of(row) for row in rows]
+    return [_event_of(row) for row in read.rows(session, _EVENTS, incident=incident_id, most=limit)]
 
 
 def event(session: Session, event_id: str) -> tuple[Event, str | None]:
@@ -202,7 +212,7 @@ def event(session: Session, event_id: str) -> tuple[Event, str | None]:
     return _event_of(row), row.incident_id
 
 
-def _event_of(row: EventRow) -> Event:
+def _event_of(row: EventRow | Row[Any]) -> Event:
     body = orjson.loads(row.body)
     template = body.pop("template")
     return Event(
@@ -216,14 +226,8 @@ def _event_of(row: EventRow) -> Event:
 
 def log_of(session: Session, incident_id: str) -> str:
     """The newest log that came with an event of this incident; empty when none did."""
-    row = session.exec(
-        select(EventLogRow)
-        .join(EventRow, col(EventRow.id) == EventLogRow.event_id)
-        .where(EventRow.incident_id == incident_id)
-        .order_by(col(EventRow.received_at).desc())
-        .limit(1)
-    ).first()
-    return zlib.decompress(row.log).decode() if row else ""
+    found = read.rows(session, _LOG, incident=incident_id)
+    return zlib.decompress(found[0].log).decode() if found else ""
 
 
 def transitions(session: Session, incident_id: str) -> list[Transition]:
@@ -268,9 +272,14 @@ def unhandled(session: Session, limit: int = 100, *, newest: bool = False) -> Se
     return [(incident_id, episode) for incident_id, episode in rows]
 
 
+_MARK_HANDLED = (
+    update(IncidentRow)
+    .where(col(IncidentRow.id) == bindparam("incident"))
+    .where(col(IncidentRow.handled_episode) < bindparam("begun"))
+    .values(handled_episode=bindparam("begun"))
+)
+
+
 def mark_handled(session: Session, incident_id: str, episode: int) -> None:
     """Notes that the pipeline has begun with this episode."""
-    row = session.get(IncidentRow, incident_id, with_for_update=True)
-    if row is not None and row.handled_episode < episode:
-        row.handled_episode = episode
-        session.add(row)
+    session.connection().execute(_MARK_HANDLED, {"incident": incident_id, "begun": episode})

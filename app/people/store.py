@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import and_, exists, or_, update
+from sqlalchemy import and_, bindparam, exists, or_, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, func, select
 
@@ -143,10 +143,16 @@ def keep_reference(session: Session, incident_id: str, channel: str, reference: 
     session.add(row)
 
 
+_CHANGED = (
+    update(ThreadRow)
+    .where(col(ThreadRow.incident_id) == bindparam("incident"))
+    .values(stale=ThreadRow.stale + 1)
+)
+
+
 def changed(session: Session, incident_id: str) -> None:
     """Notes that what stands of the incident in channels is out of date."""
-    thread = col(ThreadRow.incident_id) == incident_id
-    session.execute(update(ThreadRow).where(thread).values(stale=ThreadRow.stale + 1))
+    session.connection().execute(_CHANGED, {"incident": incident_id})
 
 
 def stale(session: Session, channel: str, limit: int = 100) -> list[ThreadRow]:

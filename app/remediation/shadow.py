@@ -13,8 +13,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from sqlalchemy import select as columns
 from sqlmodel import Session, col, select
 
+from app.db import read
 from app.decision.decision import Decision, Effect
 from app.decision.guarantee import Guarantee, Judged, guarantee, upper_bound
 from app.decision.plan import Plan
@@ -134,17 +136,22 @@ class _Scored(NamedTuple):
     ran: bool
 
 
+_SHADOWS = (
+    columns(
+        *(col(field) for field in (DecisionRow.id, DecisionRow.incident_id, DecisionRow.at)),
+        *(col(field) for field in (DecisionRow.strategy, IncidentRow.target_key, DiagnosisRow.type)),
+        col(DiagnosisRow.confidence),
+    )
+    .join(DiagnosisRow, col(DiagnosisRow.id) == DecisionRow.diagnosis_id)
+    .join(IncidentRow, col(IncidentRow.id) == DecisionRow.incident_id)
+    .where(col(DecisionRow.effect) == Effect.SHADOW.value)
+    .order_by(col(DecisionRow.at).desc(), col(DecisionRow.id).desc())
+)
+
+
 def _scored(session: Session, taxonomy: Taxonomy, strategy: str = "") -> list[_Scored]:
     """The shadow decisions (of one strategy), newest first; without their bodies, for it is asked often."""
-    columns = (DecisionRow.id, DecisionRow.incident_id, DecisionRow.at, DecisionRow.strategy)
-    query = (
-        select(*columns, IncidentRow.target_key, DiagnosisRow.type, DiagnosisRow.confidence)  # type: ignore[call-overload]
-        .join(DiagnosisRow, col(DiagnosisRow.id) == DecisionRow.diagnosis_id)
-        .join(IncidentRow, col(IncidentRow.id) == DecisionRow.incident_id)
-        .where(DecisionRow.effect == Effect.SHADOW.value)
-        .order_by(col(DecisionRow.at).desc(), col(DecisionRow.id).desc())
-    )
-    rows = session.exec(query).all()
+    rows = read.rows(session, _SHADOWS)
     facts = _facts(session) if rows else {}
     until: dict[str, datetime] = {}
     found: list[_Scored] = []

@@ -7,12 +7,13 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Exists, delete
+from sqlalchemy import ColumnElement, Exists, Integer, Row, bindparam, delete
 from sqlalchemy import select as columns
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, and_, col, exists, func, or_, select
 
-from app.db.bulk import add_once
+from app.db import read
+from app.db.bulk import add_once, insert_rows
+from app.db.engine import UtcDateTime
 from app.decision.decision import Attempt
 from app.decision.guarantee import Judged
 from app.decision.plan import Plan
@@ -86,7 +87,7 @@ def _remediation(row: RemediationRow) -> Remediation:
 
 def get(session: Session, remediation_id: str) -> Remediation:
     """The remediation; raises NotFound."""
-    row = session.get(RemediationRow, remediation_id)
+    row = read.row(session, RemediationRow, remediation_id)
     if row is None:
         raise NotFound(f"there is no remediation {remediation_id}")
     return _remediation(row)
@@ -111,13 +112,18 @@ def note(
     add_once(session, row)
 
 
+_JOURNAL = (
+    columns(*(col(field) for field in (JournalRow.kind, JournalRow.step, JournalRow.at, JournalRow.body)))
+    .where(col(JournalRow.remediation_id) == bindparam("id"))
+    .order_by(col(JournalRow.at), col(JournalRow.step))
+)
+
+
 def journal(session: Session, remediation_id: str, kind: Kind | None = None) -> list[Entry]:
     """The journal in time order, whole or of one kind."""
-    query = select(JournalRow).where(JournalRow.remediation_id == remediation_id)
-    if kind is not None:
-        query = query.where(JournalRow.kind == kind.value)
-    rows = session.exec(query.order_by(col(JournalRow.at), col(JournalRow.step))).all()
-    return [Entry(kind=Kind(row.kind), step=row.step, at=row.at, body=row.body) for row in rows]
+    rows = read.rows(session, _JOURNAL, id=remediation_id)
+    entries = [Entry(kind=Kind(row.kind), step=row.step, at=row.at, body=row.body) for row in rows]
+    return [entry for entry in entries if kind in (None, entry.kind)]
 
 
 def under_way(session: Session, target: str) -> bool:
@@ -156,13 +162,22 @@ def end(session: Session, outcome: Outcome) -> None:
 
 
 def _outcome(row: OutcomeRow) -> Outcome:
-    told = {"ended": Ended(row.ended), "actions": _ACTIONS.validate_json(row.actions)}
-    return Outcome(**(row.model_dump() | told))
+    return Outcome(
+        remediation_id=row.remediation_id,
+        incident_id=row.incident_id,
+        strategy=row.strategy,
+        target=row.target,
+        ended=Ended(row.ended),
+        at=row.at,
+        says=row.says,
+        undone=row.undone,
+        actions=_ACTIONS.validate_json(row.actions),
+    )
 
 
 def outcome(session: Session, remediation_id: str) -> Outcome | None:
     """How the remediation ended; None while it is under way."""
-    row = session.get(OutcomeRow, remediation_id)
+    row = read.row(session, OutcomeRow, remediation_id)
     return _outcome(row) if row else None
 
 
@@ -179,26 +194,67 @@ def hold(session: Session, by: str, targets: Sequence[str]) -> bool:
 
     A target is the table's key, so that of two processes one gets it.
     """
-    wanted = set(targets)
-    there = {target: other for target, other in held(session).items() if target in wanted}
-    if set(there.values()) - {by}:
+    there = held(session)
+    if {there[target] for target in targets if target in there} - {by}:
         return False
-    try:
-        with session.begin_nested():
-            session.add_all(HeldRow(target=target, by=by) for target in wanted - set(there))
-    except IntegrityError:
+    new = [{"target": target, "by": by} for target in sorted(set(targets) - set(there))]
+    if insert_rows(session.connection(), read.table_of(HeldRow), new, new_only=True) < len(new):
+        release(session, by)  # another process took one of them in this moment
         return False
     return True
 
 
+_HELD = columns(col(HeldRow.target), col(HeldRow.by))
+
+
 def held(session: Session) -> dict[str, str]:
     """By what each target is acted on now: a repair's id, or that of an undoing."""
-    return {row.target: row.by for row in session.exec(select(HeldRow)).all()}
+    return {row.target: row.by for row in read.rows(session, _HELD)}
+
+
+_RELEASE = delete(HeldRow).where(col(HeldRow.by) == bindparam("holder"))
 
 
 def release(session: Session, by: str) -> None:
     """Lets go of what `by` holds."""
-    session.exec(delete(HeldRow).where(col(HeldRow.by) == by))
+    session.connection().execute(_RELEASE, {"holder": by})
+
+
+# Without the plans: there may be thousands, and a gate reads none.
+_ATTEMPT: Any = columns(
+    col(RemediationRow.id).label("remediation_id"),
+    col(RemediationRow.incident_id),
+    col(RemediationRow.target),
+    col(RemediationRow.strategy),
+    col(RemediationRow.started_at),
+    col(OutcomeRow.ended),
+    col(OutcomeRow.at).label("ended_at"),
+)
+_ATTEMPTS = (
+    _ATTEMPT.outerjoin(OutcomeRow, col(OutcomeRow.remediation_id) == RemediationRow.id)
+    .where(
+        or_(
+            col(RemediationRow.started_at) > bindparam("since", type_=UtcDateTime),
+            and_(
+                col(RemediationRow.started_at) > bindparam("a_day_ago", type_=UtcDateTime),
+                or_(
+                    col(RemediationRow.target).in_(bindparam("targets", expanding=True)),
+                    col(OutcomeRow.remediation_id).is_(None),
+                ),
+            ),
+            col(RemediationRow.id).in_(select(HeldRow.by)),
+        )
+    )
+    .where(col(RemediationRow.strategy) != ESCALATE)
+    .order_by(col(RemediationRow.started_at))
+)
+_CARRIED_THROUGH = (
+    _ATTEMPT.join(OutcomeRow, col(OutcomeRow.remediation_id) == RemediationRow.id)
+    .where(col(OutcomeRow.strategy) == bindparam("strategy"))
+    .where(col(OutcomeRow.ended).in_([ended.value for ended in _TRIALS]))
+    .order_by(col(OutcomeRow.at).desc())
+    .limit(bindparam("most", type_=Integer))
+)
 
 
 def attempts(
@@ -209,49 +265,40 @@ def attempts(
 
     But for escalations, which act on nothing. What was begun after `now` counts: a clock may jump back.
     """
-    rows = session.execute(
-        _attempts()
-        .outerjoin(OutcomeRow, col(OutcomeRow.remediation_id) == RemediationRow.id)
-        .where(
-            or_(
-                col(RemediationRow.started_at) > now - back,
-                and_(
-                    col(RemediationRow.started_at) > now - timedelta(hours=24),
-                    or_(col(RemediationRow.target).in_(targets), col(OutcomeRow.remediation_id).is_(None)),
-                ),
-                col(RemediationRow.id).in_(select(HeldRow.by)),
-            )
-        )
-        .where(col(RemediationRow.strategy) != ESCALATE)
-        .order_by(col(RemediationRow.started_at))
-    ).all()
-    return tuple(Attempt(**row._mapping) for row in rows)
+    day = timedelta(hours=24)
+    rows = read.rows(session, _ATTEMPTS, since=now - back, a_day_ago=now - day, targets=list(targets))
+    return tuple(_attempt(row) for row in rows)
 
 
 def trials(session: Session, strategy: str, most: int = 50) -> tuple[Attempt, ...]:
     """The newest repairs with this strategy that were carried through, the oldest of them first."""
-    rows = session.execute(
-        _attempts()
-        .join(OutcomeRow, col(OutcomeRow.remediation_id) == RemediationRow.id)
-        .where(col(OutcomeRow.strategy) == strategy)
-        .where(col(OutcomeRow.ended).in_([ended.value for ended in _TRIALS]))
-        .order_by(col(OutcomeRow.at).desc())
-        .limit(most)
-    ).all()
-    return tuple(Attempt(**row._mapping) for row in reversed(rows))
+    rows = read.rows(session, _CARRIED_THROUGH, strategy=strategy, most=most)
+    return tuple(_attempt(row) for row in reversed(rows))
 
 
-def _attempts() -> Any:
-    """Without the plans: there may be thousands, and a gate reads none."""
-    return columns(
-        col(RemediationRow.id).label("remediation_id"),
-        col(RemediationRow.incident_id),
-        col(RemediationRow.target),
-        col(RemediationRow.strategy),
-        col(RemediationRow.started_at),
+def _attempt(row: Row[Any]) -> Attempt:
+    # There may be hundreds, at each decision: what the tables hold is not checked again.
+    return Attempt.model_construct(None, **row._mapping)
+
+
+_JUDGED: Any = (
+    columns(
+        col(OutcomeRow.strategy),
         col(OutcomeRow.ended),
-        col(OutcomeRow.at).label("ended_at"),
+        col(DiagnosisRow.confidence),
+        col(UndoRow.remediation_id).label("undone"),
     )
+    .join(RemediationRow, col(RemediationRow.id) == OutcomeRow.remediation_id)
+    .join(DecisionRow, col(DecisionRow.id) == RemediationRow.decision_id)
+    .join(DiagnosisRow, col(DiagnosisRow.id) == DecisionRow.diagnosis_id)
+    .outerjoin(UndoRow, col(UndoRow.remediation_id) == OutcomeRow.remediation_id)
+    .where(col(OutcomeRow.ended).in_([ended.value for ended in _TRIALS]))
+)
+_JUDGED_OF_ONE = (
+    _JUDGED.where(col(OutcomeRow.strategy) == bindparam("strategy"))
+    .order_by(col(OutcomeRow.at).desc())
+    .limit(_JUDGED_BY)
+)
 
 
 def judged(session: Session, strategy: str = "") -> dict[str, list[Judged]]:
@@ -260,20 +307,11 @@ def judged(session: Session, strategy: str = "") -> dict[str, list[Judged]]:
 
     One that a person had undone afterwards was a wrong action. Confidences are cut to three digits.
     """
-    query = (
-        select(OutcomeRow.strategy, OutcomeRow.ended, DiagnosisRow.confidence, UndoRow.remediation_id)
-        .join(RemediationRow, col(RemediationRow.id) == OutcomeRow.remediation_id)
-        .join(DecisionRow, col(DecisionRow.id) == RemediationRow.decision_id)
-        .join(DiagnosisRow, col(DiagnosisRow.id) == DecisionRow.diagnosis_id)
-        .outerjoin(UndoRow, col(UndoRow.remediation_id) == OutcomeRow.remediation_id)
-        .where(col(OutcomeRow.ended).in_([ended.value for ended in _TRIALS]))
-    )
-    if strategy:
-        query = query.where(OutcomeRow.strategy == strategy).order_by(col(OutcomeRow.at).desc())
-        query = query.limit(_JUDGED_BY)
+    given = {"strategy": strategy} if strategy else {}
+    rows = read.rows(session, _JUDGED_OF_ONE if strategy else _JUDGED, **given)
     counts = Counter(
-        (strategy, int(confidence * 1000) / 1000, ended == Ended.VERIFIED.value and undone is None)
-        for strategy, ended, confidence, undone in session.exec(query).all()
+        (name, int(confidence * 1000) / 1000, ended == Ended.VERIFIED.value and undone is None)
+        for name, ended, confidence, undone in rows
     )
     found: dict[str, list[Judged]] = {}
     for (strategy, confidence, right), times in sorted(counts.items()):

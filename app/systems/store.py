@@ -7,13 +7,15 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from app.db import read
 from app.systems.tables import TargetRow
+
+_BODIES = select(TargetRow.key, TargetRow.body).order_by(col(TargetRow.key))
 
 
 def bodies(session: Session) -> dict[str, Any]:
     """What was registered, by key, in the words of `targets.yaml`."""
-    rows = session.exec(select(TargetRow).order_by(col(TargetRow.key))).all()
-    return {row.key: json.loads(row.body) for row in rows}
+    return {row.key: json.loads(row.body) for row in read.rows(session, _BODIES)}
 
 
 def put(session: Session, key: str, body: Mapping[str, Any], *, actor: str, at: datetime) -> None:
