@@ -22,17 +22,21 @@ def rows(session: Session, query: Executable, **given: Any) -> Sequence[Any]:
     return session.connection().execute(query, given).all()
 
 
-def row(session: Session, kind: type[R], key: str) -> R | None:
-    """The row with this key, to be read and not changed; None when there is none."""
-    found = rows(session, _by_key(kind), key=key)
+def row(session: Session, kind: type[R], key: str, *, lock: bool = False) -> R | None:
+    """The row with this key, to be read and not changed; None when there is none.
+
+    `lock` keeps other transactions from changing it until this one ends.
+    """
+    found = rows(session, _by_key(kind, lock), key=key)
     return cast(R, found[0]) if found else None
 
 
 @cache
-def _by_key(kind: type[SQLModel]) -> Select[Any]:
+def _by_key(kind: type[SQLModel], lock: bool) -> Select[Any]:
     table = table_of(kind)
     (key,) = table.primary_key.columns
-    return select(*table.c).where(key == bindparam("key"))
+    query = select(*table.c).where(key == bindparam("key"))
+    return query.with_for_update() if lock else query
 
 
 def table_of(kind: type[SQLModel]) -> Table:

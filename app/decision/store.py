@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import orjson
+from sqlalchemy import bindparam
 from sqlalchemy import select as columns
 from sqlmodel import Session, col, func, select
 
@@ -94,6 +95,18 @@ def get(session: Session, decision_id: str) -> Decision:
     if decision is None:
         raise NotFound(f"there is no decision {decision_id}")
     return decision
+
+
+_EPISODE = columns(col(DecisionRow.episode)).where(col(DecisionRow.id) == bindparam("id"))
+
+
+def episode_of(session: Session, decision_id: str) -> int:
+    """The episode of its incident that was decided on; raises NotFound."""
+    found = read.rows(session, _EPISODE, id=decision_id)
+    if not found:
+        raise NotFound(f"there is no decision {decision_id}")
+    episode: int = found[0].episode
+    return episode
 
 
 def of_incident(session: Session, incident_id: str) -> list[Decision]:

@@ -2,11 +2,12 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, func
+from sqlalchemy import bindparam, func, update
 from sqlalchemy import select as columns
 from sqlmodel import Session, col, select
 
 from app.db import read
+from app.db.bulk import add_once
 from app.foundation.errors import Conflict, NotFound
 from app.foundation.ids import new_id
 from app.incidents.incident import OPEN, Incident, State
@@ -30,6 +31,13 @@ class GroupIsOpen(Conflict):
     code = "group_is_open"
 
 
+_ADVANCE = (
+    update(IncidentRow)
+    .where(col(IncidentRow.id) == bindparam("incident"))
+    .values(state=bindparam("now"), open_key=bindparam("key"), episode=bindparam("of"))
+)
+
+
 def advance(
     session: Session, incident_id: str, to: State, *, actor: str, reason: str, at: datetime
 ) -> Incident:
@@ -38,7 +46,7 @@ def advance(
     Raises NotFound, IllegalTransition naming both states, or GroupIsOpen when a newer incident
     of its group is. Leaving resolved begins a new episode.
     """
-    row = session.get(IncidentRow, incident_id, with_for_update=True)
+    row = read.row(session, IncidentRow, incident_id, lock=True)
     if row is None:
         raise NotFound(f"there is no incident {incident_id}")
     before = State(row.state)
@@ -50,17 +58,14 @@ def advance(
         other = session.exec(select(IncidentRow.id).where(IncidentRow.open_key == row.group_key)).first()
         if other is not None:
             raise GroupIsOpen(f"the same trouble is open as {other}; work on that one")
-    if before is State.RESOLVED:
-        row.episode += 1
-    row.state = to.value
-    row.open_key = row.group_key if to in OPEN else None
-    session.add(row)
-    session.add(
-        transition(row.id, before, to, actor=actor, reason=reason, at=_after_all(session, row.id, at))
-    )
+    episode = row.episode + (before is State.RESOLVED)
+    open_key = row.group_key if to in OPEN else None
+    now = {"incident": row.id, "now": to.value, "key": open_key, "of": episode}
+    session.connection().execute(_ADVANCE, now)
+    at = _after_all(session, row.id, at)
+    add_once(session, transition(row.id, before, to, actor=actor, reason=reason, at=at))
     people.changed(session, row.id)
-    session.flush()
-    return incident_of(row)
+    return incident_of(row).model_copy(update={"state": to, "episode": episode})
 
 
 _LAST = columns(func.max(col(TransitionRow.at))).where(

@@ -7,6 +7,7 @@ import numpy as np
 from sqlalchemy import update
 from sqlmodel import Session, col, func, select
 
+from app.db import read
 from app.db.alone import alone
 from app.db.bulk import chunks, insert_rows, marks
 from app.db.engine import from_micros
@@ -109,7 +110,11 @@ def counts(session: Session) -> dict[tuple[str, str], int]:
 
 def add(session: Session, case: Case) -> None:
     """Adds a case; one that has its id is replaced (the same outcome or correction told again)."""
-    session.merge(CaseRow(**case.model_dump(), number=_turn(session) + 1))
+    row = CaseRow(**case.model_dump(), number=_turn(session) + 1)
+    if read.row(session, CaseRow, case.id) is None:
+        insert_rows(session.connection(), read.table_of(CaseRow), [row.model_dump()])
+    else:
+        session.merge(row)
 
 
 def replace_shipped(session: Session, shipped: Iterable[Case]) -> int:

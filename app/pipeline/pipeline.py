@@ -1,7 +1,7 @@
 """The verbs in order: diagnose, plan, decide, remediate, record, learn.
 
-`heal`, `answered` and `repair` are the bodies of the three workflows; `Pipeline`'s methods
-are their steps. Each step may run twice and then does its work once.
+`heal`, `answered`, `repair` and `undone` are the bodies of the workflows; `Pipeline`'s methods are their steps.
+Each step may run again, also after those that follow it have run, and then does its work once.
 """
 
 from collections.abc import Callable, Mapping
@@ -42,7 +42,7 @@ from app.remediation.strategy import Strategies
 from app.systems.targets import Targets
 
 BUSY = "another repair has the target"
-# Seconds between two looks at a busy target, for a day in all. The queue lets it seldom come to that.
+# Seconds between two looks at a busy target, for a day in all.
 _WAITS = (*(float(2**n) for n in range(6)), *(60.0 for _ in range(24 * 60)))
 _LONGEST = 30  # seconds between two looks of an undoing whether its targets are free, growing
 _LEFT_TO_PEOPLE = frozenset({Effect.ESCALATE, Effect.SHADOW})
@@ -94,6 +94,8 @@ class Pipeline:
         """Diagnoses the incident, stores it, and returns the diagnosis' id."""
         diagnosis_id = derived_id("dia", incident_id, str(episode), origin)
         with self._database.reading() as session:
+            if diagnoses.find(session, diagnosis_id):
+                return diagnosis_id
             symptom = symptom_of(session, incident_id)
         diagnosis = self._diagnose().diagnose(symptom, episode, diagnosis_id)
         with self._database.writing() as session:
@@ -123,7 +125,6 @@ class Pipeline:
             approval = approve.get(session, approval_id) if approval_id else None
             if approval is not None:
                 diagnosis = as_chosen(session, diagnosis, approval)
-            authors = authors_of(session, incident.id)
         target = target_of(incident, self._targets)
         planned = plan(incident, diagnosis, target, self._strategies, self._targets.find)
         approved_by, approvers = "", 0
@@ -168,6 +169,7 @@ class Pipeline:
             traces.note(effect=known.effect.value, strategy=known.strategy, held_by=held)
             chosen = known.plan or planned.plan
             asked = known.effect is Effect.ASK
+            authors = authors_of(session, incident.id) if asked and known.not_by_author else ()
             # Of two persons one is not the author, whoever that is.
             people = 2 if known.not_by_author and not authors else known.people
             if asked:
@@ -179,7 +181,7 @@ class Pipeline:
                     now,
                     self._approval_within,
                     people,
-                    not_by=authors if known.not_by_author else (),
+                    not_by=authors,
                     remind_at=self._telling.first_reminder(incident, diagnosis, now),
                 )
             if known.effect is Effect.ACT:
@@ -232,6 +234,8 @@ class Pipeline:
         with self._database.writing() as session:
             decisions.govern(session)
             remediation = store.get(session, remediation_id)
+            if store.outcome(session, remediation_id):
+                return "it has ended"
             if store.held(session).get(remediation.target) == remediation_id:
                 return ""  # it has started before; a crash came between that and its being recorded
             decision = decisions.get(session, remediation.decision_id)
@@ -264,21 +268,24 @@ class Pipeline:
             return store.hold(session, by, store.get(session, remediation_id).plan.targets)
 
     def stop(self, remediation_id: str, why: str) -> Outcome:
-        """Ends a repair that never started."""
+        """Ends a repair that never started; of one that has ended, the outcome."""
         return self.acts.end(remediation_id, Ended.STOPPED, why, "")
 
     def conclude(self, outcome: Outcome) -> None:
         """Resolves the incident or hands it to a person, and learns from what was verified."""
         metrics.OUTCOMES.labels(outcome.strategy, outcome.ended.value).inc()
+        remediation = self.acts.load(outcome.remediation_id)
+        began = remediation.started_at
         with self._database.reading() as session:
             incident = incidents.get(session, outcome.incident_id)
-            began = store.get(session, outcome.remediation_id).started_at
+            episode = decisions.episode_of(session, remediation.decision_id)
         ended = {"strategy": outcome.strategy, "ended": outcome.ended.value}
         traces.past("repair", began, outcome.at, outcome.remediation_id, **ended)
         metrics.REPAIR_SECONDS.labels(outcome.strategy).observe((outcome.at - began).total_seconds())
         if outcome.ended is Ended.VERIFIED:
             with self._database.writing() as session:
-                if incidents.get(session, incident.id).state in OPEN:
+                now = incidents.get(session, incident.id)
+                if now.state in OPEN and now.episode == episode:
                     advance(
                         session,
                         incident.id,
@@ -434,7 +441,7 @@ def _reasons(decision: Decision) -> str:
 async def heal(
     durable: Durable, pipeline: Pipeline, incident_id: str, episode: int, origin: str = "opened"
 ) -> Next:
-    """One episode of an incident, to a decision. A repair that it begins is queued by the caller."""
+    """One episode of an incident, to a decision. A repair that it begins is started by the caller."""
     diagnosis_id = await durable.step("diagnose", pipeline.diagnose, incident_id, episode, origin)
     return await _decide(durable, pipeline, diagnosis_id, origin, "")
 

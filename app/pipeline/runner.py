@@ -5,12 +5,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID, WorkflowHandle
+from dbos import DBOS, DBOSConfig, SetWorkflowID, StepOptions, WorkflowHandle
 
 from app.db.engine import Database
 from app.db.names import Names, lock_file
@@ -24,18 +23,19 @@ from app.foundation.traces import Episode
 from app.incidents import store as incidents
 from app.pipeline.pipeline import Next, Pipeline, answered, heal, repair, undone
 from app.pipeline.settings import PipelineSettings
+from app.pipeline.stretch import Body, Stretches
 from app.remediation import approve
 from app.remediation import store as repairs
 
 R = TypeVar("R")
 
-# Raise it when the steps of a workflow change, and keep the old bodies for those under way:
-# DBOS resumes a workflow only under the version that began it.
-WORKFLOW_VERSION = "1"
-_REPAIRS = "repairs"
+# Raise it when what is recorded of a workflow changes: DBOS resumes a workflow only under the version that began
+# it. What an older version left is begun anew (`_adopt`), which the journal makes safe.
+WORKFLOW_VERSION = "2"
+_FORMER = ["1"]
 # How often rights are looked for that are granted past their time; the first time at the start.
 _TAKE_BACK_SECONDS = 60.0
-# Seconds that each diagnosis waits while events pour in: a flood that lasts must not end the diagnosing.
+# Seconds that diagnosing waits while events pour in: a flood that lasts must not end it.
 _HELD_BACK = 2.0
 # Seconds that a start waits until Postgres has noticed that the process which had its name is gone.
 _NAME_WITHIN = 15.0
@@ -44,35 +44,19 @@ _NAME_WITHIN = 15.0
 _CONNECTIONS = {True: 2, False: 10}
 _UNDER_WAY = ("PENDING", "ENQUEUED")
 _BACKUPS_EVERY = 3600.0  # seconds
-
-
-class DbosSteps:
-    """`Durable` on DBOS: recorded steps on a lane, each with its span, durable sleeps."""
-
-    def __init__(self, lane: Lane, whose: Callable[[], Episode]) -> None:
-        """`whose` work it is; asked when there are traces."""
-        self._lane = lane
-        self._whose = cache(whose)
-
-    async def step(self, name: str, call: Callable[..., R], *args: Any) -> R:
-        async def run() -> R:
-            return await self._lane.run(self._traced, name, call, *args)
-
-        return await DBOS.run_step_async({"name": name}, run)
-
-    def _traced(self, name: str, call: Callable[..., R], *args: Any) -> R:
-        with traces.step(name, self._whose):
-            return call(*args)
-
-    async def sleep(self, seconds: float) -> None:
-        await DBOS.sleep_async(seconds)
+# Seconds after which a diagnosis that has not ended is looked at.
+_LONG = 60.0
+# A database that does not answer for a while, or a defect of ours: the steps find what they did before.
+_STRETCH = StepOptions(
+    name="stretch", retries_allowed=True, max_attempts=6, interval_seconds=0.5, backoff_rate=3
+)
 
 
 class Runner:
     """Starts workflows, sweeps for what a crash or the command line left.
 
-    One per process, because DBOS is. On Postgres several processes share the work: DBOS
-    gives each queued repair to one of them, and of those that start one workflow, one runs it.
+    One per process, because DBOS is. On Postgres several processes share the work: of those that start one
+    workflow, one runs it.
     `pressure` says whether ingestion is so busy that diagnosing should hold back.
     """
 
@@ -88,11 +72,14 @@ class Runner:
         self._database = database
         self._settings = settings
         self._pressure = pressure
+        self._diagnosing = Lane("heal", settings.workers)
         self._lane = Lane("steps", max(4, settings.workers * 2))
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        # What another worker diagnoses; and since when the names of others have been nobody's.
+        # What is diagnosed here, since when; what another worker diagnoses; and since when the names of others
+        # have been nobody's.
+        self._healing: dict[tuple[str, int], float] = {}
         self._elsewhere: set[tuple[str, int]] = set()
         self._nobodys: dict[str, float] = {}
         self._names = None if database.is_sqlite else Names(database.url)
@@ -108,27 +95,26 @@ class Runner:
                 sys_db_pool_size=_CONNECTIONS[database.is_sqlite],
             )
         )
-        lane = self._lane
 
         @DBOS.workflow(name="heal", max_recovery_attempts=20)
         async def heal_workflow(incident_id: str, episode: int) -> None:
-            steps = DbosSteps(lane, lambda: Episode(incident_id, episode))
-            await self._follow(await heal(steps, pipeline, incident_id, episode))
+            await self._follow(await self._healed(incident_id, episode))
 
         @DBOS.workflow(name="answered", max_recovery_attempts=20)
         async def answered_workflow(approval_id: str) -> None:
-            steps = DbosSteps(lane, lambda: self._asked_about(approval_id))
-            await self._follow(await answered(steps, pipeline, approval_id))
+            whose = partial(self._asked_about, approval_id)
+            await self._follow(await self._run(lambda steps: answered(steps, pipeline, approval_id), whose))
 
         @DBOS.workflow(name="repair", max_recovery_attempts=100)
         async def repair_workflow(remediation_id: str) -> str:
-            steps = DbosSteps(lane, lambda: self._repaired_by(remediation_id))
-            return (await repair(steps, pipeline, remediation_id)).ended.value
+            whose = partial(self._repaired_by, remediation_id)
+            outcome = await self._run(lambda steps: repair(steps, pipeline, remediation_id), whose)
+            return outcome.ended.value
 
         @DBOS.workflow(name="undo", max_recovery_attempts=100)
         async def undo_workflow(remediation_id: str) -> None:
-            steps = DbosSteps(lane, lambda: self._repaired_by(remediation_id))
-            await undone(steps, pipeline, remediation_id)
+            whose = partial(self._repaired_by, remediation_id)
+            await self._run(lambda steps: undone(steps, pipeline, remediation_id), whose)
 
         self._undo = undo_workflow
         self._heal, self._answered, self._repair = heal_workflow, answered_workflow, repair_workflow
@@ -137,12 +123,7 @@ class Runner:
         """Takes its name, launches the engine (which resumes what was under way), the starter and the sweeps."""
         self.take_name()
         DBOS.launch()
-        DBOS.register_queue(
-            _REPAIRS,
-            partition_concurrency=1,
-            polling_interval_sec=self._settings.poll_seconds,
-            on_conflict="always_update",
-        )
+        self._adopt()
         workers = () if self._names is None else (self._watch,)
         for target in (self._start_incidents, self._sweep, *workers):
             thread = threading.Thread(target=target, name=target.__name__.strip("_"), daemon=True)
@@ -156,6 +137,7 @@ class Runner:
         for thread in self._threads:
             thread.join(timeout=10)
         DBOS.destroy()
+        self._diagnosing.close()
         self._lane.close()
         if self._names is not None:
             self._names.close()
@@ -172,10 +154,40 @@ class Runner:
             DBOS.start_workflow(self._answered, approval_id)
 
     def undo(self, remediation_id: str) -> None:
-        """Queues the undoing that a person asked for behind the repairs of its target; twice is once."""
-        target = self._pipeline.acts.load(remediation_id).target
-        with SetWorkflowID(f"undo:{remediation_id}"), SetEnqueueOptions(queue_partition_key=target):
-            DBOS.enqueue_workflow(_REPAIRS, self._undo, remediation_id)
+        """Starts the undoing that a person asked for; twice is once."""
+        with SetWorkflowID(f"undo:{remediation_id}"):
+            DBOS.start_workflow(self._undo, remediation_id)
+
+    async def _run(self, body: Body[R], whose: Callable[[], Episode]) -> R:
+        """A workflow's body to its end: recorded stretches on the lane, durable sleeps."""
+        stretches = Stretches(body, partial(_traced, cache(whose)))
+
+        async def on() -> Any:
+            return await self._lane.run(stretches.on)
+
+        while True:
+            stretch = await DBOS.run_step_async(_STRETCH, on)
+            stretches.keep(stretch)
+            if stretch.sleep is None:
+                result: R = stretch.result
+                return result
+            await DBOS.sleep_async(stretch.sleep)
+
+    async def _healed(self, incident_id: str, episode: int) -> Next:
+        """Diagnosed and decided. Nothing is recorded of that: after a crash it is found in our own tables."""
+        whose = partial(_traced, lambda: Episode(incident_id, episode))
+        stretches = Stretches(lambda steps: heal(steps, self._pipeline, incident_id, episode), whose)
+        try:
+            next_: Next = (await self._diagnosing.run(stretches.on)).result
+            return next_
+        except Exception as error:
+            log(__name__).error("incident.not_healed", incident_id=incident_id, exc_info=error)
+            says = f"{type(error).__name__}: {error}"[:300]
+            await self._diagnosing.run(self._pipeline.undiagnosed, incident_id, says)
+            return Next(effect=Effect.IGNORE)
+        finally:
+            self._healing.pop((incident_id, episode), None)
+            self._wake.set()
 
     def _asked_about(self, approval_id: str) -> Episode:
         with self._database.reading() as session:
@@ -188,50 +200,69 @@ class Runner:
         return Episode(decision.incident_id, decision.episode, under=remediation_id)
 
     async def _follow(self, next_: Next) -> None:
-        """Queues the repair that a decision began; one at a time per target, others wait their turn."""
+        """Starts the repair that a decision began; it waits by itself while another one has its target."""
         if next_.effect is Effect.ACT:
-            with SetWorkflowID(next_.remediation_id), SetEnqueueOptions(queue_partition_key=next_.target):
-                await DBOS.enqueue_workflow_async(_REPAIRS, self._repair, next_.remediation_id)
+            with SetWorkflowID(next_.remediation_id):
+                await DBOS.start_workflow_async(self._repair, next_.remediation_id)
 
     def _start_incidents(self) -> None:
         """Takes up incidents that no workflow has begun with, a few at a time."""
-        with ThreadPoolExecutor(self._settings.workers, thread_name_prefix="heal") as pool:
-            while not self._stop.is_set():
-                self._wake.wait(timeout=self._settings.sweep_seconds)
-                self._wake.clear()
-                while not self._stop.is_set() and (todo := self._unhandled()):
-                    list(pool.map(self._heal_one, todo))
+        while not self._stop.is_set():
+            self._wake.wait(timeout=self._settings.sweep_seconds)
+            self._wake.clear()
+            try:
+                while todo := self._unhandled():
+                    self._hold_back()
+                    for which in todo:
+                        self._heal_one(which)
+            except Exception as error:
+                log(__name__).error("starter.failed", exc_info=error)
 
     def _unhandled(self) -> list[tuple[str, int]]:
-        """The newest, which must not wait behind what a flood left, and the oldest, which must not wait for ever."""
-        limit = self._settings.workers + len(self._elsewhere)
+        """What there is room for: the newest, which must not wait behind what a flood left, and the oldest, which
+        must not wait for ever."""
+        room = self._settings.workers - len(self._healing)
+        if room <= 0 or self._stop.is_set():
+            return []
+        limit = room + len(self._healing) + len(self._elsewhere)
         with self._database.reading() as session:
             newest = incidents.unhandled(session, limit, newest=True)
             oldest = incidents.unhandled(session, limit)
-        found = dict.fromkeys([*newest, *oldest])
+        found = dict.fromkeys(one for pair in zip(newest, oldest, strict=True) for one in pair)
         self._elsewhere &= found.keys()
-        return [which for which in found if which not in self._elsewhere]
+        return [which for which in found if which not in self._healing and which not in self._elsewhere][
+            :room
+        ]
 
-    def _heal_one(self, which: tuple[str, int]) -> None:
-        incident_id, episode = which
-        # Storing events comes first: under a flood the diagnosing slows down, not the 202.
+    def _hold_back(self) -> None:
+        """Storing events comes first: under a flood the diagnosing slows down, not the 202."""
         held = time.monotonic() + _HELD_BACK
         while self._pressure() and time.monotonic() < held and not self._stop.wait(0.05):
             pass
+
+    def _heal_one(self, which: tuple[str, int]) -> None:
         if self._stop.is_set():
             return
-        try:
-            with SetWorkflowID(f"heal:{incident_id}:{episode}"):
-                handle: WorkflowHandle[Any] = DBOS.start_workflow(self._heal, incident_id, episode)
-            if self._names is not None:
-                begun = handle.get_status()
-                if begun.executor_id != self._settings.executor and begun.status in _UNDER_WAY:
-                    self._elsewhere.add(which)
-                    return
-            handle.get_result()
-        except Exception as error:
-            log(__name__).error("incident.not_healed", incident_id=incident_id, exc_info=error)
-            self._pipeline.undiagnosed(incident_id, f"{type(error).__name__}: {error}"[:300])
+        self._healing[which] = time.monotonic()
+        with SetWorkflowID(_id_of(which)):
+            handle: WorkflowHandle[Any] = DBOS.start_workflow(self._heal, *which)
+        if self._names is not None:
+            begun = handle.get_status()
+            if begun.executor_id != self._settings.executor and begun.status in _UNDER_WAY:
+                self._elsewhere.add(which)
+                self._healing.pop(which, None)
+
+    def _look_again(self) -> None:
+        """Makes room where a workflow was over before it was noted, and tells of what could not be told."""
+        for which, since in list(self._healing.items()):
+            if time.monotonic() - since < _LONG:
+                continue
+            status = DBOS.get_workflow_status(_id_of(which))
+            if status is None or status.status not in _UNDER_WAY:
+                if status is not None and status.status == "ERROR":
+                    self._pipeline.undiagnosed(which[0], "its diagnosis failed")
+                self._healing.pop(which, None)
+                self._wake.set()
 
     def _sweep(self) -> None:
         looked, swept = -math.inf, -_BACKUPS_EVERY
@@ -242,6 +273,7 @@ class Runner:
                 if time.monotonic() - looked >= _TAKE_BACK_SECONDS:
                     looked = time.monotonic()
                     self._pipeline.take_back()
+                self._look_again()
                 self._pipeline.remind()
                 for remediation_id in self._pipeline.undos():
                     self.undo(remediation_id)
@@ -250,6 +282,18 @@ class Runner:
                     self._pipeline.sweep_backups()
             except Exception as error:
                 log(__name__).error("sweep.failed", exc_info=error)
+
+    def _adopt(self) -> None:
+        """Begins anew what a process of an older version left under way; no such process may run any more."""
+        bodies = {"heal": self._heal, "answered": self._answered, "repair": self._repair, "undo": self._undo}
+        left = DBOS.list_workflows(status=list(_UNDER_WAY), app_version=_FORMER, load_output=False)
+        for workflow in left:
+            body: Any = bodies.get(workflow.name)
+            if body is not None and workflow.input is not None:
+                with SetWorkflowID(f"{workflow.workflow_id}~{WORKFLOW_VERSION}"):
+                    DBOS.start_workflow(body, *workflow.input["args"])
+                DBOS.cancel_workflow(workflow.workflow_id)
+                log(__name__).info("workflow.adopted", workflow_id=workflow.workflow_id)
 
     # --- several workers ------------------------------------------------------------------
 
@@ -308,3 +352,13 @@ class Runner:
                     log(__name__).warning("worker.taken_over", executor=name, workflows=len(taken))
             finally:
                 self._names.give_back(name)
+
+
+def _id_of(which: tuple[str, int]) -> str:
+    incident_id, episode = which
+    return f"heal:{incident_id}:{episode}"
+
+
+def _traced(whose: Callable[[], Episode], name: str, call: Callable[[], R]) -> R:
+    with traces.step(name, whose):
+        return call()

@@ -20,7 +20,6 @@ class PipelineSettings(Record):
     approval_minutes: float = Field(60, gt=0, le=60 * 24 * 14)
     remind_minutes: float = Field(15, ge=0, le=60 * 24)
     sweep_seconds: float = Field(1, gt=0, le=600)
-    poll_seconds: float = Field(0.1, gt=0, le=10)
     executor: str = Field("local", min_length=1, max_length=200)
     take_over_seconds: float = Field(60, gt=0, le=3600)
     crash_at: str = ""

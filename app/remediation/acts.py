@@ -1,13 +1,15 @@
 """Acts: the steps of a repair, each of which touches the world or our tables.
 
-The durable engine records them. A step may run again before it was recorded, so each is written to be
-repeatable; none holds a session while it acts.
+The durable engine records what they gave only where a repair sleeps or ends. After a crash those since then run
+again, all of them and in their order: so each finds in the journal what it did, also when later ones have run
+since. None holds a session while it acts.
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 
 from app.db.engine import Database
@@ -19,7 +21,7 @@ from app.foundation.record import Record
 from app.remediation import store, undo
 from app.remediation.outcome import ActionEnd, Ended, Outcome
 from app.remediation.parts import Part, parts
-from app.remediation.store import Kind
+from app.remediation.store import Entry, Kind
 from app.remediation.strategy import (
     CannotUndo,
     Disproved,
@@ -38,6 +40,7 @@ from app.remediation.strategy import (
 )
 
 MOST_RETRIES = 5
+_MOST_LOADED = 256
 
 
 class Point(StrEnum):
@@ -70,6 +73,38 @@ class Looked(Record):
     says: str
 
 
+class _Journal:
+    """What the journal tells of one part.
+
+    Of its snapshot and its undoing, None before it was. `intents` are places; `receipts` in time order; `failures`
+    by place why a step was not done.
+    """
+
+    def __init__(self, entries: Sequence[Entry], part: Part) -> None:
+        self.snapshot: Snapshot | None = None
+        self.undone: Acted | None = None
+        self.intents: list[int] = []
+        self.receipts: list[Receipt] = []
+        self.failures: dict[int, Acted] = {}
+        for entry in entries:
+            if entry.kind is Kind.SNAPSHOT and entry.step == part.nth:
+                self.snapshot = Snapshot.model_validate_json(entry.body)
+            elif entry.kind is Kind.UNDO and entry.step == part.nth:
+                self.undone = Acted.model_validate_json(entry.body)
+            elif part.holds(entry.step):
+                if entry.kind is Kind.INTENT:
+                    self.intents.append(entry.step)
+                elif entry.kind is Kind.RECEIPT:
+                    self.receipts.append(Receipt.model_validate_json(entry.body))
+                elif entry.kind is Kind.FAILED:
+                    self.failures[entry.step] = Acted.model_validate_json(entry.body)
+
+    @property
+    def kept(self) -> Snapshot:
+        """The snapshot, an empty one where nothing was to be kept."""
+        return self.snapshot or Snapshot()
+
+
 class Acts:
     """The steps of a repair. Each is synchronous, repeatable, and holds no session while it acts."""
 
@@ -90,10 +125,17 @@ class Acts:
         self._backups = backups
         self._reach = reach
 
-    def load(self, remediation_id: str) -> store.Remediation:
+        # As a repair was begun it stays: each of its steps asks for it.
+        self.load = lru_cache(_MOST_LOADED)(self._load)
+
+    def _load(self, remediation_id: str) -> store.Remediation:
         """The remediation as it was begun."""
         with self._database.reading() as session:
             return store.get(session, remediation_id)
+
+    def _journal(self, remediation_id: str, part: Part) -> "_Journal":
+        with self._database.reading() as session:
+            return _Journal(store.journal(session, remediation_id), part)
 
     def _part(self, remediation_id: str, nth: int) -> Part:
         return parts(self.load(remediation_id).plan)[nth]
@@ -104,6 +146,8 @@ class Acts:
     def snapshot(self, remediation_id: str, nth: int = 0) -> Acted:
         """Keeps what undoing this part needs."""
         part = self._part(remediation_id, nth)
+        if kept := self._journal(remediation_id, part).snapshot:
+            return Acted(how="done", says=kept.says)
         self._reach(Point.BEGUN, part.plan.strategy)
         folder = self._backups / remediation_id / part.name
         folder.mkdir(parents=True, exist_ok=True)
@@ -119,17 +163,28 @@ class Acts:
         return Acted(how="done", says=taken.says)
 
     def act(self, remediation_id: str, index: int, attempt: int, nth: int = 0) -> Acted:
-        """One step in three beats: intent, act, receipt. An intent without a receipt is recalled first."""
+        """One step in three beats: intent, act, receipt. An intent without a receipt is recalled first.
+
+        One that failed, or that only a person can go on with, stays so.
+        """
         part = self._part(remediation_id, nth)
-        strategy, plan = self._strategy(part), part.plan
-        step: Step = plan.steps[index]
-        done = [receipt for receipt in self._receipts(remediation_id, part) if receipt.step == index]
-        if done:
-            return Acted(how="done", says=done[0].says)
         place = part.first + index
+        journal = self._journal(remediation_id, part)
+        for receipt in journal.receipts:
+            if receipt.step == index:
+                return Acted(how="done", says=receipt.says)
+        if place in journal.failures:
+            return journal.failures[place]
+        acted = self._act(remediation_id, part, part.plan.steps[index], attempt, journal)
+        if acted.how not in ("done", "later"):
+            self._note(remediation_id, Kind.FAILED, place, acted)
+        return acted
+
+    def _act(self, remediation_id: str, part: Part, step: Step, attempt: int, journal: "_Journal") -> Acted:
+        strategy, plan, kept = self._strategy(part), part.plan, journal.kept
+        place = part.first + step.index
         key = derived_id("key", remediation_id, str(place))
-        kept = self._kept(remediation_id, part)
-        if place in self._intents(remediation_id, part):
+        if place in journal.intents:
             recalled = self._recall(remediation_id, part, step, key, kept)
             if isinstance(recalled, Unclear):
                 return Acted(
@@ -159,9 +214,15 @@ class Acts:
     def check(self, remediation_id: str, index: int, look: int, nth: int = 0) -> Looked:
         """One look at the incident's own signal."""
         part = self._part(remediation_id, nth)
+        place = part.first + index
+        with self._database.reading() as session:
+            journal = _Journal(store.journal(session, remediation_id), part)
+            before = store.noted(session, remediation_id, Kind.CHECK, place, look)
+        if before:
+            return Looked.model_validate_json(before)
         looked: Verified | Pending | Disproved | HandedOver
         try:
-            looked = self._strategy(part).verify(part.plan, self._receipts(remediation_id, part))
+            looked = self._strategy(part).verify(part.plan, journal.receipts)
         except Exception as error:
             looked = Pending(says=self._defect("verify", remediation_id, part, error))
         hows = {
@@ -173,21 +234,19 @@ class Acts:
         how = hows[type(looked)]
         result = Looked(how=how, says=looked.says)
         if how != "pending":
-            self._note(remediation_id, Kind.CHECK, part.first + index, result, look)
+            self._note(remediation_id, Kind.CHECK, place, result, look)
         self._reach(Point.CHECKED, part.plan.strategy)
         return result
 
     def undo(self, remediation_id: str, nth: int = 0) -> Acted:
         """Puts back what the receipts and an open intent say may have been done."""
         part = self._part(remediation_id, nth)
-        with self._database.reading() as session:
-            before = store.journal(session, remediation_id, Kind.UNDO)
-        for entry in before:
-            if entry.step == nth:
-                return Acted.model_validate_json(entry.body)
-        kept, receipts = self._kept(remediation_id, part), self._receipts(remediation_id, part)
+        journal = self._journal(remediation_id, part)
+        if journal.undone:
+            return journal.undone
+        kept, receipts = journal.kept, list(journal.receipts)
         # An intent may have had its effect although no receipt tells of it.
-        for place in self._intents(remediation_id, part):
+        for place in journal.intents:
             index = place - part.first
             if not any(receipt.step == index for receipt in receipts):
                 key = derived_id("key", remediation_id, str(place))
@@ -210,7 +269,7 @@ class Acts:
 
     def touched(self, remediation_id: str, nth: int = 0) -> bool:
         """Whether this part may have done anything: an intent was stored."""
-        return bool(self._intents(remediation_id, self._part(remediation_id, nth)))
+        return bool(self._journal(remediation_id, self._part(remediation_id, nth)).intents)
 
     def standing(self, remediation_id: str) -> list[int]:
         """The parts whose work was not taken back, in order."""
@@ -275,22 +334,6 @@ class Acts:
             exc_info=error,
         )
         return f"{where} failed: {type(error).__name__}: {error}"[:500]
-
-    def _kept(self, remediation_id: str, part: Part) -> Snapshot:
-        with self._database.reading() as session:
-            entries = store.journal(session, remediation_id, Kind.SNAPSHOT)
-        kept = [Snapshot.model_validate_json(entry.body) for entry in entries if entry.step == part.nth]
-        return kept[0] if kept else Snapshot()
-
-    def _receipts(self, remediation_id: str, part: Part) -> list[Receipt]:
-        with self._database.reading() as session:
-            entries = store.journal(session, remediation_id, Kind.RECEIPT)
-        return [Receipt.model_validate_json(entry.body) for entry in entries if part.holds(entry.step)]
-
-    def _intents(self, remediation_id: str, part: Part) -> list[int]:
-        with self._database.reading() as session:
-            entries = store.journal(session, remediation_id, Kind.INTENT)
-        return [entry.step for entry in entries if part.holds(entry.step)]
 
     def _note(self, remediation_id: str, kind: Kind, step: int, told: Record, nth: int = 0) -> None:
         with self._database.writing() as session:

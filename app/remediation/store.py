@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Exists, Integer, Row, bindparam, delete
+from sqlalchemy import ColumnElement, Exists, Integer, bindparam, delete
 from sqlalchemy import select as columns
 from sqlmodel import Session, and_, col, exists, func, or_, select
 
@@ -37,6 +37,7 @@ class Kind(StrEnum):
     SNAPSHOT = "snapshot"
     INTENT = "intent"
     RECEIPT = "receipt"
+    FAILED = "failed"
     CHECK = "check"
     UNDO = "undo"
     ASKED = "asked"
@@ -117,6 +118,12 @@ _JOURNAL = (
     .where(col(JournalRow.remediation_id) == bindparam("id"))
     .order_by(col(JournalRow.at), col(JournalRow.step))
 )
+
+
+def noted(session: Session, remediation_id: str, kind: Kind, step: int, nth: int) -> str:
+    """The body of one entry of the journal; empty when it was not written."""
+    row = read.row(session, JournalRow, derived_id("jrn", remediation_id, kind, str(step), str(nth)))
+    return row.body if row else ""
 
 
 def journal(session: Session, remediation_id: str, kind: Kind | None = None) -> list[Entry]:
@@ -276,9 +283,19 @@ def trials(session: Session, strategy: str, most: int = 50) -> tuple[Attempt, ..
     return tuple(_attempt(row) for row in reversed(rows))
 
 
-def _attempt(row: Row[Any]) -> Attempt:
+def _attempt(row: Any) -> Attempt:
     # There may be hundreds, at each decision: what the tables hold is not checked again.
-    return Attempt.model_construct(None, **row._mapping)
+    remediation_id, incident_id, target, strategy, started_at, ended, ended_at = row
+    return Attempt.model_construct(
+        None,
+        remediation_id=remediation_id,
+        incident_id=incident_id,
+        target=target,
+        strategy=strategy,
+        started_at=started_at,
+        ended=ended,
+        ended_at=ended_at,
+    )
 
 
 _JUDGED: Any = (

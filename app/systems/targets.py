@@ -116,7 +116,7 @@ class Targets:
 
     def find(self, key: str) -> RegisteredTarget | None:
         """The target with this key, None when nothing is registered under it."""
-        return self.all().get(key) if key else None
+        return (self.of_file().get(key) or self.of_rows().get(key)) if key else None
 
     def all(self) -> dict[str, RegisteredTarget]:
         """Every registered target by key."""
@@ -156,7 +156,8 @@ class Targets:
         known = self.all()
         if key not in known:
             return ()
-        return tuple(other for other, target in known.items() if _group(target) == _group(known[key]))
+        group = _group(known[key])
+        return tuple(other for other, target in known.items() if _group(target) == group)
 
     def _stat(self) -> tuple[float, int] | None:
         try:

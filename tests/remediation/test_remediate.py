@@ -80,6 +80,8 @@ class Marks:
     def execute(self, plan: Plan, step: Step, key: str, snapshot: Snapshot) -> Receipt:
         assert key not in self.keys, "a key was used twice"
         self.keys.append(key)
+        if self.ill.get(step.says) == "no hands":
+            raise NeedsHuman("nobody may")
         self.world.append(step.says)
         return Receipt(step=step.index, says=f"wrote {step.says}")
 
@@ -254,16 +256,27 @@ async def test_nothing_helped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("most", range(1, 14))
-async def test_a_crash_after_any_step_changes_nothing(tmp_path: Path, most: int) -> None:
+@pytest.mark.parametrize("recorded", [True, False], ids=["each step was recorded", "all of them run again"])
+async def test_a_crash_after_any_step_changes_nothing(tmp_path: Path, most: int, recorded: bool) -> None:
     made = playbook(a={}, b={"retry": Retry(times=1)}, c={})
     world = World(tmp_path, made, c="no")
     world.engine = Engine(most=most)
     with pytest.raises(KeyboardInterrupt):
         await world.run()
-    world.engine = Engine(world.engine.recorded)
+    world.engine = Engine(world.engine.recorded if recorded else None)
     outcome = await world.run()
     assert (outcome.ended, world.strategy.world) == (Ended.UNDONE, [])
     assert results(outcome) == ["verified", "verified", "failed"]
+
+
+async def test_what_only_a_person_can_go_on_with_is_not_begun_again(tmp_path: Path) -> None:
+    world = World(tmp_path, playbook(a={}, b={}), b="no hands")
+    first = await world.run()
+    asked = list(world.strategy.keys)
+    del world.strategy.ill["b"]
+    world.engine = Engine()
+    assert await world.run() == first
+    assert (first.ended, world.strategy.keys, world.strategy.world) == (Ended.HANDED_OVER, asked, [])
 
 
 async def test_what_stands_is_taken_back_later_and_only_that(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ _SAID = {
     Kind.SNAPSHOT: "kept for undoing",
     Kind.INTENT: "about to",
     Kind.RECEIPT: "done",
+    Kind.FAILED: "not done",
     Kind.CHECK: "checked",
     Kind.UNDO: "undone",
     Kind.ASKED: "asked",
@@ -151,7 +152,7 @@ def _where(plan: Plan, entry: Entry) -> str:
 def _line(plan: Plan, entry: Entry) -> Line:
     kind, told = entry.kind, orjson.loads(entry.body)
     how = told.get("how", "")
-    bad = how in ("disproved", "failed")
+    bad = how in ("disproved", "failed", "human")
     what = "could not undo" if kind is Kind.UNDO and bad else _SAID[kind]
     return Line(entry.at, what, _where(plan, entry), str(told.get("says", "")), bad)
 
