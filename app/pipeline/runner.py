@@ -96,28 +96,26 @@ class Runner:
             )
         )
 
-        @DBOS.workflow(name="heal", max_recovery_attempts=20)
+        @DBOS.workflow(name="heal", max_recovery_attempts=100)
         async def heal_workflow(incident_id: str, episode: int) -> None:
             await self._follow(await self._healed(incident_id, episode))
 
-        @DBOS.workflow(name="answered", max_recovery_attempts=20)
+        @DBOS.workflow(name="answered", max_recovery_attempts=100)
         async def answered_workflow(approval_id: str) -> None:
             whose = partial(self._asked_about, approval_id)
             await self._follow(await self._run(lambda steps: answered(steps, pipeline, approval_id), whose))
 
         @DBOS.workflow(name="repair", max_recovery_attempts=100)
-        async def repair_workflow(remediation_id: str) -> str:
-            whose = partial(self._repaired_by, remediation_id)
-            outcome = await self._run(lambda steps: repair(steps, pipeline, remediation_id), whose)
-            return outcome.ended.value
+        async def repair_workflow(remediation_id: str) -> None:
+            await self._repair(remediation_id)
 
         @DBOS.workflow(name="undo", max_recovery_attempts=100)
         async def undo_workflow(remediation_id: str) -> None:
             whose = partial(self._repaired_by, remediation_id)
             await self._run(lambda steps: undone(steps, pipeline, remediation_id), whose)
 
-        self._undo = undo_workflow
-        self._heal, self._answered, self._repair = heal_workflow, answered_workflow, repair_workflow
+        self._heal, self._answered, self._undo = heal_workflow, answered_workflow, undo_workflow
+        self._adopted = repair_workflow
 
     def start(self) -> None:
         """Takes its name, launches the engine (which resumes what was under way), the starter and the sweeps."""
@@ -200,10 +198,13 @@ class Runner:
         return Episode(decision.incident_id, decision.episode, under=remediation_id)
 
     async def _follow(self, next_: Next) -> None:
-        """Starts the repair that a decision began; it waits by itself while another one has its target."""
+        """Goes on to the repair that a decision began."""
         if next_.effect is Effect.ACT:
-            with SetWorkflowID(next_.remediation_id):
-                await DBOS.start_workflow_async(self._repair, next_.remediation_id)
+            await self._repair(next_.remediation_id)
+
+    async def _repair(self, remediation_id: str) -> None:
+        whose = partial(self._repaired_by, remediation_id)
+        await self._run(lambda steps: repair(steps, self._pipeline, remediation_id), whose)
 
     def _start_incidents(self) -> None:
         """Takes up incidents that no workflow has begun with, a few at a time."""
@@ -285,7 +286,7 @@ class Runner:
 
     def _adopt(self) -> None:
         """Begins anew what a process of an older version left under way; no such process may run any more."""
-        bodies = {"heal": self._heal, "answered": self._answered, "repair": self._repair, "undo": self._undo}
+        bodies = {"heal": self._heal, "answered": self._answered, "repair": self._adopted, "undo": self._undo}
         left = DBOS.list_workflows(status=list(_UNDER_WAY), app_version=_FORMER, load_output=False)
         for workflow in left:
             body: Any = bodies.get(workflow.name)

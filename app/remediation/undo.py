@@ -1,7 +1,7 @@
 """Undo: a person takes an ended repair back, once, while that is still possible.
 
-What they ask for is a row; the durable engine does the rest, in the queue of the repair's target. The far
-side must still be as the receipts left it: each strategy's rollback refuses otherwise.
+What they ask for is a row; the durable engine does the rest, once nothing else acts on the repair's targets. The
+far side must still be as the receipts left it: each strategy's rollback refuses otherwise.
 """
 
 from collections.abc import Sequence

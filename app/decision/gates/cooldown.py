@@ -17,7 +17,7 @@ _NOTHING_DONE = "stopped"
 class Cooldown:
     """Holds a target back that was acted on often, with whatever repair.
 
-    A repair still under way counts as one try but is no reason by itself: the queue lets only
+    A repair still under way counts as one try but is no reason by itself: its claim lets only
     one at a time run on a target.
     """
 
