@@ -167,10 +167,12 @@ def ended(database: Database) -> list[Repair]:
 
 
 def under_way(database: Database, name: str) -> bool:
-    """Whether a repair is in the hands of that worker."""
+    """Whether a repair that acts is in the hands of that worker."""
     query = (
-        "SELECT count(*) FROM dbos.workflow_status "
-        f"WHERE name = 'repair' AND status = 'PENDING' AND executor_id = '{name}'"
+        "SELECT count(*) FROM dbos.workflow_status JOIN remediation "
+        "ON workflow_uuid = 'heal:' || remediation.incident_id || ':1' "
+        "JOIN held_target ON held_target.by = remediation.id "
+        f"WHERE status = 'PENDING' AND executor_id = '{name}'"
     )
     with database.engine.connect() as connection:
         return bool(connection.execute(text(query)).scalar())
