@@ -21,6 +21,7 @@ from app.db.migrate import migrate
 from app.db.names import Names
 from app.decision.decide import Decide, default_gates
 from app.decision.freeze import FreezeFile
+from app.decision.guarantee import upper_bound
 from app.decision.policy import PolicyFile
 from app.diagnosis.build import build, embedded
 from app.diagnosis.choose import TrackRecord
@@ -391,6 +392,7 @@ class Service:
 
     def _load(self) -> None:
         self.brain.load()
+        upper_bound(0, 1, 0.95)  # the first one imports what it takes, for which no decision should wait
         # What was loaded stays for good: a hundred thousand objects that no collection need look at again.
         gc.collect()
         gc.freeze()

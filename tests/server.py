@@ -420,7 +420,6 @@ _HEAVY = (
     "app.diagnosis.told",
     "app.main",
     "faiss",
-    "joblib",
     "pandas",
     "pyarrow.csv",
     "pyarrow.parquet",
