@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rruleset, rrulestr
 
-if TYPE_CHECKING:  # most sites have no calendar, and importing it takes a start longer than most else here
+if TYPE_CHECKING:  # most sites have no calendar, and a start should not wait for it
     from icalendar import Event
 
 _OFTEN = ("SECONDLY", "MINUTELY", "HOURLY")

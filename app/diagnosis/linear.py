@@ -1,6 +1,6 @@
 """Linear: a logistic regression as plain arrays, so that answering imports nothing that learning needs.
 
-scikit-learn learns it; importing that takes longer than all else that a start does.
+scikit-learn learns it; importing that takes as long as all else that a start does.
 """
 
 from collections.abc import Sequence

@@ -73,7 +73,7 @@ class Github:
         return bought.token
 
     def _own_token(self) -> str:
-        # Most sites have no App, and importing it takes a start longer than most else here.
+        # Most sites have no App, and a start should not wait for it.
         import jwt
 
         now = self._clock.now()

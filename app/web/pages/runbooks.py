@@ -23,7 +23,7 @@ from app.web.pages.render import page
 from app.web.pages.session import VisitorDep
 from app.web.pages.shown import visible
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a start should not wait for it
     from markdown_it import MarkdownIt
     from markdown_it.renderer import RendererHTML
     from markdown_it.token import Token
