@@ -21,6 +21,7 @@ from app.db.migrate import migrate
 from app.db.names import Names
 from app.decision.decide import Decide, default_gates
 from app.decision.freeze import FreezeFile
+from app.decision.guarantee import upper_bound
 from app.decision.policy import PolicyFile
 from app.diagnosis.build import build, embedded
 from app.diagnosis.choose import TrackRecord
@@ -33,6 +34,7 @@ from app.foundation.logging import log
 from app.incidents.group import Group
 from app.intake.inbox import Inbox
 from app.intake.ingest import Ingest
+from app.intake.redact import redact
 from app.intake.sources import open_sources
 from app.knowledge.embed import load_embedder
 from app.knowledge.load import StoredCases, load_runbooks, load_shipped, load_vectors
@@ -391,10 +393,12 @@ class Service:
 
     def _load(self) -> None:
         self.brain.load()
+        # The first of each imports what it takes, for which no decision and no event should wait.
+        upper_bound(0, 1, 0.95)
+        redact("0" * 20)
         # What was loaded stays for good: a hundred thousand objects that no collection need look at again.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(20_000, 20, 20)
         # What arrived before the models were there is taken up now.
         self._runner.opened([])
         self._watch.start()

@@ -8,11 +8,13 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rruleset, rrulestr
-from icalendar import Calendar, Event
+
+if TYPE_CHECKING:  # most sites have no calendar, and a start should not wait for it
+    from icalendar import Event
 
 _OFTEN = ("SECONDLY", "MINUTELY", "HOURLY")
 # A length is by the clock on the wall, which is set forward and back.
@@ -38,6 +40,8 @@ class Entry:
 
 def read_calendar(path: Path, zone: tzinfo) -> tuple[Entry, ...]:
     """Every event of the file that was not cancelled; raises OSError, ValueError saying what is wrong."""
+    from icalendar import Calendar
+
     calendar = Calendar.from_ical(path.read_bytes())
     if own := calendar.get("X-WR-TIMEZONE"):
         zone = _zone(str(own))
@@ -57,7 +61,7 @@ def read_calendar(path: Path, zone: tzinfo) -> tuple[Entry, ...]:
     )
 
 
-def _entry(event: Event, zone: tzinfo, moved: list[datetime]) -> Entry:
+def _entry(event: "Event", zone: tzinfo, moved: list[datetime]) -> Entry:
     start = _moment(event, "DTSTART", zone)
     length = event.end - event.start
     if length < timedelta(0):
@@ -86,7 +90,7 @@ def _last(until: date, zone: tzinfo) -> datetime:
     return _aware(until, zone).astimezone(UTC)
 
 
-def _moment(event: Event, name: str, zone: tzinfo) -> datetime:
+def _moment(event: "Event", name: str, zone: tzinfo) -> datetime:
     found: Any = event.get(name)
     if found is None:
         raise ValueError(f"{_called(event)} has no {name}")
@@ -110,5 +114,5 @@ def _zone(name: str) -> ZoneInfo:
         raise ValueError(f"there is no time zone {name!r}") from None
 
 
-def _called(event: Event) -> str:
+def _called(event: "Event") -> str:
     return f"the event {str(event.get('SUMMARY') or event.get('UID') or 'without a name')!r}"

@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ from app.diagnosis.calibrate import Calibration, calibrate, features
 from app.diagnosis.diagnosis import Evidence, EvidenceKind, Finding, Symptom
 from app.diagnosis.excerpt import excerpt
 from app.diagnosis.fuse import FLOOR, fuse
+from app.diagnosis.linear import Linear
 from app.diagnosis.reliability import Reliability, reliability
 from app.diagnosis.scorers.embedding_linear import EmbeddingLinear
 from app.diagnosis.scorers.nearest_cases import NearestCases
 from app.diagnosis.scorers.runbook_sections import RunbookSections
-from app.diagnosis.scorers.tfidf_linear import TfidfLinear
+from app.diagnosis.scorers.tfidf_linear import Terms, TfidfLinear
 from app.foundation.errors import Invalid
 from app.foundation.logging import log
 from app.foundation.record import Record
@@ -80,8 +82,8 @@ class Fitted:
 
     manifest: Manifest
     types: tuple[str, ...]
-    tfidf: Any
-    embedding: Any
+    tfidf: Terms
+    embedding: Linear
     weights: dict[str, float]
     calibration: Calibration
     accuracy: dict[str, float]
@@ -99,8 +101,6 @@ def manifest_for(cases: Sequence[Case], embedder_id: str) -> Manifest:
     Runbooks are no part of it: nothing is learned from them, and one that a site adds must not send it
     looking for weights again.
     """
-    import sklearn
-
     digest = hashlib.sha256()
     for case in sorted(cases, key=lambda case: case.id):
         digest.update(f"{case.id}\x1f{case.type}\x1f{case.text}\x1e".encode("utf-8", "replace"))
@@ -110,7 +110,7 @@ def manifest_for(cases: Sequence[Case], embedder_id: str) -> Manifest:
         rows=len(cases),
         embedder=embedder_id,
         templates=templates.VERSION,
-        sklearn=sklearn.__version__,
+        sklearn=version("scikit-learn"),
         scorers=tuple(name_of(scorer) for scorer in _FITTED),
     )
 
@@ -185,7 +185,7 @@ def _out_of_fold(
         vectors, runbook_votes = learner(train)
         train_labels = [labels[row] for row in train]
         tfidf = TfidfLinear.fit(TfidfLinear.Params(), [texts[row] for row in train], train_labels)
-        words = TfidfLinear.predict(tfidf, [texts[row] for row in test])
+        words = TfidfLinear.predict(TfidfLinear.Params(), tfidf, [texts[row] for row in test])
         linear = EmbeddingLinear.fit(EmbeddingLinear.Params(), vectors[train], train_labels)
         meaning = EmbeddingLinear.predict(linear, vectors[test])
         similarity = vectors[test] @ vectors[train].T
@@ -193,8 +193,8 @@ def _out_of_fold(
             near = np.argsort(-similarity[at], kind="stable")[: params.k]
             neighbours = [(train_labels[place], float(similarity[at, place])) for place in near]
             found[row] = [
-                _finding(TfidfLinear, dict(zip(words[0], words[1][at], strict=True))),
-                _finding(EmbeddingLinear, dict(zip(meaning[0], meaning[1][at], strict=True))),
+                _finding(TfidfLinear, dict(zip(tfidf.linear.types, words[at], strict=True))),
+                _finding(EmbeddingLinear, dict(zip(linear.types, meaning[at], strict=True))),
                 _finding(NearestCases, NearestCases.vote(params, neighbours), neighbours[0][1]),
                 _finding(RunbookSections, runbook_votes(excerpt(cases[row].text))),
             ]
@@ -286,30 +286,69 @@ def read_weights(path: Path) -> Weights | None:
         return None
 
 
+class _Kept(Weights):
+    """What is kept beside the arrays; `terms` and `words` are those of `Terms`."""
+
+    types: tuple[str, ...]
+    terms: tuple[str, ...]
+    words: int
+
+
 def keep(fitted: Fitted, folder: Path) -> None:
     """Writes the fitted value aside and moves it into place."""
-    import joblib
-
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"diagnosis-{fitted.manifest.id}.joblib"
+    path = folder / f"diagnosis-{fitted.manifest.id}.npz"
     aside = path.with_suffix(f".{os.getpid()}.tmp")
-    joblib.dump(fitted, aside, compress=3)
+    tfidf, embedding = fitted.tfidf, fitted.embedding
+    kept = _Kept(
+        manifest=fitted.manifest,
+        weights=fitted.weights,
+        calibration=fitted.calibration,
+        accuracy=fitted.accuracy,
+        reliability=fitted.reliability,
+        types=fitted.types,
+        terms=tfidf.terms,
+        words=tfidf.words,
+    )
+    with aside.open("wb") as file:
+        np.savez(
+            file,
+            kept=np.frombuffer(kept.model_dump_json().encode(), np.uint8),
+            rarity=tfidf.rarity,
+            term_weights=tfidf.linear.weights,
+            term_bias=tfidf.linear.bias,
+            embedding_weights=embedding.weights,
+            embedding_bias=embedding.bias,
+        )
     aside.replace(path)
-    for old in folder.glob("diagnosis-*.joblib"):
-        if old != path:
+    for old in folder.glob("diagnosis-*"):
+        if old != path and old.suffix != ".tmp":
             old.unlink()
 
 
 def load(manifest: Manifest, folder: Path) -> Fitted | None:
     """The fitted value with exactly this manifest; None when there is none that fits."""
-    import joblib
-
-    path = folder / f"diagnosis-{manifest.id}.joblib"
+    path = folder / f"diagnosis-{manifest.id}.npz"
     if not path.exists():
         return None
     try:
-        fitted = joblib.load(path)
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            kept = _Kept.model_validate_json(file["kept"].tobytes())
+            terms = Linear(kept.types, file["term_weights"], file["term_bias"])
+            tfidf = Terms(kept.terms, kept.words, file["rarity"], terms)
+            embedding = Linear(kept.types, file["embedding_weights"], file["embedding_bias"])
     except Exception as error:  # a torn or foreign file is made again, not trusted
         log(__name__).warning("diagnosis.model_refused", says=str(error))
         return None
-    return fitted if isinstance(fitted, Fitted) and fitted.manifest == manifest else None
+    if kept.manifest != manifest:
+        return None
+    return Fitted(
+        manifest,
+        kept.types,
+        tfidf,
+        embedding,
+        kept.weights,
+        kept.calibration,
+        kept.accuracy,
+        kept.reliability,
+    )

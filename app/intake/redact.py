@@ -15,22 +15,8 @@ words that messages are made of.
 import base64
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
-
-from detect_secrets.plugins import (
-    aws,
-    discord,
-    github_token,
-    gitlab_token,
-    mailchimp,
-    pypi_token,
-    sendgrid,
-    slack,
-    square_oauth,
-    stripe,
-    telegram_token,
-    twilio,
-)
 
 MARK = "[redacted]"
 _DEEPEST = 50
@@ -38,20 +24,6 @@ _I64 = 2**63
 
 # --- known by form --------------------------------------------------------------------------
 
-_DETECTORS = (
-    aws.AWSKeyDetector,
-    discord.DiscordBotTokenDetector,
-    github_token.GitHubTokenDetector,
-    gitlab_token.GitLabTokenDetector,
-    mailchimp.MailchimpDetector,
-    pypi_token.PypiTokenDetector,
-    sendgrid.SendGridDetector,
-    slack.SlackDetector,
-    square_oauth.SquareOAuthDetector,
-    stripe.StripeDetector,
-    telegram_token.TelegramBotTokenDetector,
-    twilio.TwilioKeyDetector,
-)
 # Left out of detect-secrets, with ours instead: artifactory (needs white space around it), jwt, npm
 # and openai (quadratic), azure and the second one of aws (a name and a value: `_PAIR` has them).
 _ESCAPED = r"(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2})"
@@ -80,21 +52,54 @@ def _scoped(pattern: re.Pattern[str]) -> str:
     return f"(?{flags}:{pattern.pattern})"
 
 
-_FORMS = "|".join(
-    [
-        *(_scoped(p) for d in _DETECTORS for p in d().denylist if not p.pattern.startswith("aws")),
-        *_OWN_FORMS,
-    ]
-)
-# Only in long words and where a word begins in them, for speed; `_KNOWN_AFTER` finds those behind an
-# escape that ends in a letter.
+@cache
+def _forms() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What begins as a word does, and what stands behind an escape that ends in a letter."""
+    # Importing them takes a start a tenth of a second.
+    from detect_secrets.plugins import (
+        aws,
+        discord,
+        github_token,
+        gitlab_token,
+        mailchimp,
+        pypi_token,
+        sendgrid,
+        slack,
+        square_oauth,
+        stripe,
+        telegram_token,
+        twilio,
+    )
+
+    detectors = (
+        aws.AWSKeyDetector,
+        discord.DiscordBotTokenDetector,
+        github_token.GitHubTokenDetector,
+        gitlab_token.GitLabTokenDetector,
+        mailchimp.MailchimpDetector,
+        pypi_token.PypiTokenDetector,
+        sendgrid.SendGridDetector,
+        slack.SlackDetector,
+        square_oauth.SquareOAuthDetector,
+        stripe.StripeDetector,
+        telegram_token.TelegramBotTokenDetector,
+        twilio.TwilioKeyDetector,
+    )
+    found = [_scoped(p) for d in detectors for p in d().denylist if not p.pattern.startswith("aws")]
+    forms = "|".join([*found, *_OWN_FORMS])
+    return (
+        re.compile(rf"(?<![A-Za-z0-9])(?:{forms})\w*+"),
+        re.compile(rf"(\\[nrt]|%[0-9A-Fa-f]{{2}}|/bot)(?:{forms})\w*+"),
+    )
+
+
+# What is known is looked for only in long words and where a word begins in them, for speed; the other
+# pattern finds those behind an escape.
 _LONG = re.compile(r"[A-Za-z0-9_\-.:/]{20,}")
 _ARTIFACTORY = re.compile(
     rf"(?:(?<![A-Za-z0-9])|{_ESCAPED})"
     r"(?:AKC[A-Za-z0-9]{10,}|AP(?:\d|[A-F](?=[A-Za-z]{0,70}\d))[A-Za-z0-9]{8,})"
 )
-_KNOWN = re.compile(rf"(?<![A-Za-z0-9])(?:{_FORMS})\w*+")
-_KNOWN_AFTER = re.compile(rf"(\\[nrt]|%[0-9A-Fa-f]{{2}}|/bot)(?:{_FORMS})\w*+")
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
     r".*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)",
@@ -192,7 +197,7 @@ def redact(text: str) -> str:
     if "AKC" in text or "AP" in text:
         text = _ARTIFACTORY.sub(MARK, text)
     if "\\" in text or "%" in text or "/bot" in text:
-        text = _KNOWN_AFTER.sub(rf"\1{MARK}", text)
+        text = _forms()[1].sub(rf"\1{MARK}", text)
     named = _redact_named(text)
     # Once more, because a mark can end what another name's value ran over.
     return named if named is text else _redact_named(named)
@@ -201,7 +206,7 @@ def redact(text: str) -> str:
 def _known(match: re.Match[str]) -> str:
     word = match[0]
     # Every known form has a digit; most long words of a log do not.
-    return _KNOWN.sub(MARK, word) if _DIGIT.search(word) else word
+    return _forms()[0].sub(MARK, word) if _DIGIT.search(word) else word
 
 
 def _redact_named(text: str) -> str:

@@ -5,6 +5,7 @@ pattern that backtracks for a minute would hold up the diagnosis. (Cox, 2010.)
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import re2
 
@@ -31,7 +32,9 @@ class Signals:
 
     def __init__(self, signals: Sequence[str]) -> None:
         """Every signal must be one that `mistake` finds nothing wrong with."""
-        self._each = [re2.compile(signal, _options()) for signal in signals]
+        self._signals = tuple(signals)
+        # Compiled when it is first found: hundreds take a start a tenth of a second, and few are.
+        self._each: dict[int, Any] = {}
         self._all = re2.Set.SearchSet(_options())
         for signal in signals:
             self._all.Add(signal)
@@ -40,10 +43,12 @@ class Signals:
 
     def search(self, text: str) -> list[tuple[int, str]]:
         """(place in the list, the text that matched) of every signal that occurs in `text`."""
-        if not self._each:
+        if not self._signals:
             return []
         found: list[tuple[int, str]] = []
         for place in sorted(self._all.Match(text) or ()):
+            if place not in self._each:
+                self._each[place] = re2.compile(self._signals[place], _options())
             match = self._each[place].search(text)
             if match is not None:
                 found.append((place, match.group()))

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
-import jwt
 import orjson
 from pydantic import Field, ValidationError
 
@@ -74,6 +73,9 @@ class Github:
         return bought.token
 
     def _own_token(self) -> str:
+        # Most sites have no App, and a start should not wait for it.
+        import jwt
+
         now = self._clock.now()
         # A minute in the past, because two clocks differ; ten minutes from then at most.
         claims = {

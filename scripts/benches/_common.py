@@ -81,9 +81,11 @@ class Running:
     def __init__(self, command: Sequence[str], folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
         self._log = folder / "server.log"
+        # What is installed is compiled once, not at each start.
+        compiled = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, env=os.environ | environment, stdout=log, stderr=log
+                command, cwd=ROOT, env=compiled | environment, stdout=log, stderr=log
             )
 
     def address(self) -> tuple[str, int]:

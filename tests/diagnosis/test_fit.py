@@ -1,7 +1,9 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
-import joblib
+import numpy as np
 import pytest
 import sklearn
 
@@ -131,16 +133,27 @@ class TestKeep:
         found = load(fitted.manifest, tmp_path / "models")
         assert found is not None
         assert (found.manifest, found.weights, found.types) == (fitted.manifest, fitted.weights, fitted.types)
+        assert (found.tfidf.terms, found.tfidf.words) == (fitted.tfidf.terms, fitted.tfidf.words)
+        for one, other in (
+            (found.tfidf.rarity, fitted.tfidf.rarity),
+            (found.tfidf.linear.weights, fitted.tfidf.linear.weights),
+            (found.tfidf.linear.bias, fitted.tfidf.linear.bias),
+            (found.embedding.weights, fitted.embedding.weights),
+            (found.embedding.bias, fitted.embedding.bias),
+        ):
+            assert np.array_equal(one, other)
+            assert one.dtype == other.dtype == np.float32
 
     def test_only_the_newest_stays(self, fitted: Fitted, tmp_path: Path) -> None:
-        (tmp_path / "diagnosis-000000000000.joblib").write_bytes(b"old")
+        (tmp_path / "diagnosis-000000000000.npz").write_bytes(b"old")
+        (tmp_path / "diagnosis-000000000000.joblib").write_bytes(b"older")
         keep(fitted, tmp_path)
-        assert [path.name for path in tmp_path.iterdir()] == [f"diagnosis-{fitted.manifest.id}.joblib"]
+        assert [path.name for path in tmp_path.iterdir()] == [f"diagnosis-{fitted.manifest.id}.npz"]
 
 
 class TestLoad:
     def file(self, folder: Path, fitted: Fitted) -> Path:
-        return folder / f"diagnosis-{fitted.manifest.id}.joblib"
+        return folder / f"diagnosis-{fitted.manifest.id}.npz"
 
     def test_none_is_none(self, fitted: Fitted, tmp_path: Path) -> None:
         assert load(fitted.manifest, tmp_path) is None
@@ -152,8 +165,31 @@ class TestLoad:
         assert load(wanted, tmp_path) is None
 
     def test_something_else_in_the_file_is_refused(self, fitted: Fitted, tmp_path: Path) -> None:
-        joblib.dump({"weights": {}}, self.file(tmp_path, fitted))
+        with self.file(tmp_path, fitted).open("wb") as file:
+            np.savez(file, kept=np.frombuffer(b'{"weights": {}}', np.uint8))
         assert load(fitted.manifest, tmp_path) is None
+
+    def test_a_flipped_bit_is_noticed(self, fitted: Fitted, tmp_path: Path) -> None:
+        keep(fitted, tmp_path)
+        path = self.file(tmp_path, fitted)
+        whole = bytearray(path.read_bytes())
+        at = whole.index(fitted.tfidf.linear.weights.tobytes())
+        whole[at] ^= 1
+        path.write_bytes(whole)
+        assert load(fitted.manifest, tmp_path) is None
+
+    def test_reading_it_and_answering_imports_nothing_that_learning_needs(self, models: Path) -> None:
+        says = (
+            "import sys; from pathlib import Path; from tests.diagnosis import small; "
+            "from app.diagnosis.diagnosis import Symptom; "
+            f"brain, _ = small.make(Path({str(models)!r})); "
+            "print(brain.diagnose(Symptom(message='duplicate key in orders')).type, "
+            "{'sklearn', 'scipy', 'pandas', 'joblib'} & sys.modules.keys())"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", says], capture_output=True, text=True, timeout=120, check=True
+        )
+        assert done.stdout.strip() == "data_duplication set()"
 
     @pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.99])
     def test_a_torn_one_is_refused(self, fitted: Fitted, tmp_path: Path, share: float) -> None:

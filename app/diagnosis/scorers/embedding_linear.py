@@ -7,13 +7,11 @@ From:   multinomial logistic regression on frozen sentence embeddings (Reimers a
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import ClassVar
 
 from app.diagnosis.diagnosis import Finding, Symptom
 from app.diagnosis.excerpt import excerpt
+from app.diagnosis.linear import Linear
 from app.diagnosis.scorer import named, shares
 from app.foundation.record import Record
 from app.knowledge.embed import Matrix
@@ -28,33 +26,28 @@ class EmbeddingLinear:
         c: float = 20.0
         seed: int = 0
 
-    def __init__(self, params: "EmbeddingLinear.Params", model: Any, retriever: Retriever) -> None:
+    def __init__(self, params: "EmbeddingLinear.Params", model: Linear, retriever: Retriever) -> None:
         self._params = params
-        self._classifier = model
+        self._model = model
         self._retriever = retriever
 
     @staticmethod
-    def fit(params: "EmbeddingLinear.Params", vectors: Matrix, labels: Sequence[str]) -> Any:
+    def fit(params: "EmbeddingLinear.Params", vectors: Matrix, labels: Sequence[str]) -> Linear:
         """Learns from unit vectors of shape (n, 384)."""
-        from sklearn.linear_model import LogisticRegression
-
-        classifier = LogisticRegression(
-            C=params.c, class_weight="balanced", max_iter=300, random_state=params.seed
-        )
-        return classifier.fit(vectors, labels)
+        return Linear.learn(vectors, labels, C=params.c, max_iter=300, random_state=params.seed)
 
     @staticmethod
-    def predict(model: Any, vectors: Matrix) -> tuple[list[str], npt.NDArray[np.float64]]:
-        """(types, probabilities of shape (n, len(types)))."""
-        return [str(name) for name in model.classes_], model.predict_proba(vectors)
+    def predict(model: Linear, vectors: Matrix) -> Matrix:
+        """Probabilities of shape (n, len(model.types))."""
+        return model.probabilities(vectors @ model.weights)
 
     def score(self, symptom: Symptom) -> Finding:
         vector = self._retriever.embed(excerpt(symptom.message, symptom.log)).reshape(1, -1)
-        types, probabilities = self.predict(self._classifier, vector)
-        best = int(probabilities[0].argmax())
+        types, probabilities = self._model.types, self.predict(self._model, vector)[0]
+        best = int(probabilities.argmax())
         return Finding(
             scorer=named(self),
-            scores=shares(dict(zip(types, probabilities[0].tolist(), strict=True))),
+            scores=shares(dict(zip(types, probabilities.tolist(), strict=True))),
             contributes=True,
             hint=f"in meaning it lies with {types[best]}",
         )

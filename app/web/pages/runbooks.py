@@ -1,12 +1,10 @@
 """Runbooks: those in force with their record, and one of them, rendered."""
 
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
-from markdown_it import MarkdownIt
-from markdown_it.renderer import RendererHTML
-from markdown_it.token import Token
-from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup
 from starlette.responses import Response
 
@@ -25,24 +23,37 @@ from app.web.pages.render import page
 from app.web.pages.session import VisitorDep
 from app.web.pages.shown import visible
 
+if TYPE_CHECKING:  # a start should not wait for it
+    from markdown_it import MarkdownIt
+    from markdown_it.renderer import RendererHTML
+    from markdown_it.token import Token
+    from markdown_it.utils import EnvType, OptionsDict
+
 router = APIRouter(include_in_schema=False)
 _RECORDED_EVERY = 10.0  # seconds; counting reads every repair
 
 
-def _link(self: RendererHTML, tokens: list[Token], index: int, options: OptionsDict, env: EnvType) -> str:
+@cache
+def _markdown() -> "MarkdownIt":
+    """No HTML, and no images: they would be fetched from elsewhere. Links with a scheme that runs
+    code stay text; that is markdown-it's own rule."""
+    from markdown_it import MarkdownIt
+
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    markdown.add_render_rule("link_open", _link)
+    return markdown
+
+
+def _link(
+    self: "RendererHTML", tokens: "list[Token]", index: int, options: "OptionsDict", env: "EnvType"
+) -> str:
     tokens[index].attrSet("rel", "noopener noreferrer nofollow")
     return self.renderToken(tokens, index, options, env)
 
 
-# No HTML, and no images: they would be fetched from elsewhere. Links with a scheme that runs
-# code stay text; that is markdown-it's own rule.
-_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
-_MARKDOWN.add_render_rule("link_open", _link)
-
-
 def rendered(text: str) -> Markup:
     """Markdown as HTML. The one place that makes markup of a file's text: the renderer escapes all of it."""
-    return Markup(_MARKDOWN.render(str(visible(text))))
+    return Markup(_markdown().render(str(visible(text))))
 
 
 def recording(database: Database) -> Remembered[dict[str, RunbookRecord]]:
