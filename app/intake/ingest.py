@@ -21,6 +21,7 @@ BATCH_LIMIT = 1000
 _REPORT: TypeAdapter[Report] = TypeAdapter(Report)
 _NAME_LIMIT, _LABEL_LIMIT = 500, 2000
 _TEXTS = (("message", LOG_LIMIT), ("title", _LABEL_LIMIT), ("log", LOG_LIMIT), ("log_url", _LABEL_LIMIT))
+_NAMES = ("source", "job_id", "run_id", "fingerprint")
 # A text with this many characters is worth a thread: redacting it would hold up the event loop.
 _LONG = 64_000
 
@@ -86,41 +87,42 @@ def prepare(report: Report, source: str, now: datetime, came_with: str = "") -> 
     Afterwards every field is again within its limit (a mark may be longer than the secret was),
     and free of NUL, which Postgres does not store.
     """
-    source = _no_nul(report.source or source)
-    clean: dict[str, Any] = {}
+    given = vars(report)
+    changed: dict[str, Any] = {}
     for field, limit in _TEXTS:
-        if value := getattr(report, field):
-            clean[field] = _clean(value, limit)
-    for field in ("source", "job_id", "run_id", "fingerprint"):
-        if value := getattr(report, field):
-            clean[field] = _no_nul(value)
+        if value := given[field]:
+            changed[field] = _clean(value, limit)
+    for field in _NAMES:
+        if "\x00" in given[field]:
+            changed[field] = _no_nul(given[field])
     if report.labels:
         labels = redact_value(report.labels)
-        clean["labels"] = {key[:_NAME_LIMIT]: value[:_LABEL_LIMIT] for key, value in labels.items()}
+        changed["labels"] = {key[:_NAME_LIMIT]: value[:_LABEL_LIMIT] for key, value in labels.items()}
     if report.attributes:
         attributes = redact_value(report.attributes)
-        clean["attributes"] = {key[:_NAME_LIMIT]: value for key, value in attributes.items()}
-    if report.target.key or report.target.url:
-        clean["target"] = _clean_target(report.target)
+        changed["attributes"] = {key[:_NAME_LIMIT]: value for key, value in attributes.items()}
+    if (target := _clean_target(report.target)) is not report.target:
+        changed["target"] = target
     # Most reports are clean as they come, and copying one costs as much as reading it did.
-    changed = {field: value for field, value in clean.items() if value != getattr(report, field)}
+    changed = {field: value for field, value in changed.items() if value != given[field]}
+    source = changed.get("source") or report.source or _no_nul(source)
     key = report.delivery_key
     return Event(
         id=derived_id("evt", source, key) if key else new_id("evt", now),
         received_at=now,
         source=source,
-        template=normalise(clean["message"]),
+        template=normalise(changed.get("message", report.message)),
         report=report.model_copy(update=changed) if changed else report,
         came_with=came_with,
     )
 
 
 def _clean_target(target: Target) -> Target:
-    fields = vars(target)
-    clean = {field: _no_nul(value) for field, value in fields.items()}
-    if target.url:
-        clean["url"] = _clean(target.url, _LABEL_LIMIT)
-    return target if clean == fields else target.model_copy(update=clean)
+    clean: dict[str, str] = {}
+    for field, value in vars(target).items():
+        if value and (said := _clean(value, _LABEL_LIMIT) if field == "url" else _no_nul(value)) != value:
+            clean[field] = said
+    return target.model_copy(update=clean) if clean else target
 
 
 def _clean(text: str, limit: int) -> str:

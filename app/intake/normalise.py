@@ -6,8 +6,8 @@ the word that a reader, a classifier and a grouper need (`<ip>`, `<path>`), noth
 """
 
 import re
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 
 VERSION = "1"
 _LIMIT = 2000
@@ -70,31 +70,35 @@ _SUSPECT = re.compile(r"[\d/\\@]")
 _SPECIAL = re.compile(r"[/\\@]")
 
 
-class _Marker:
-    """Some of the patterns as one expression, tried in their order wherever `begin` matches."""
+def _marker(patterns: Sequence[tuple[str, str]], begin: str = "") -> Callable[[str], str]:
+    """Puts the marks of these patterns, as one expression, tried in their order wherever `begin` matches."""
+    marks = [mark for mark, _ in patterns]
+    expression = re.compile(begin + "(?:" + "|".join(f"({pattern})" for _, pattern in patterns) + ")")
 
-    def __init__(self, patterns: Sequence[tuple[str, str]], begin: str = "") -> None:
-        self._marks = [mark for mark, _ in patterns]
-        self._expression = re.compile(
-            begin + "(?:" + "|".join(f"({pattern})" for _, pattern in patterns) + ")"
-        )
-
-    def __call__(self, word: str) -> str:
-        return self._expression.sub(self._mark, word)
-
-    def _mark(self, match: re.Match[str]) -> str:
-        mark = self._marks[(match.lastindex or 1) - 1]
+    def marked(match: re.Match[str]) -> str:
+        mark = marks[(match.lastindex or 1) - 1]
         if mark == "n" and match.group() in _KEPT_NUMBERS:
             return match.group()
         if mark == "url":
             return match.group().split("/", 1)[0] + "/<path>"
         return f"<{mark}>"
 
+    return partial(expression.sub, marked)
 
-_mark_all = _Marker(_PATTERNS)
+
+_mark_all = _marker(_PATTERNS)
 # Most words have no slash and no @. What is left begins with a digit, a hex digit or "sha256", and
 # saying so first spares two thirds of the tries.
-_mark_plain = _Marker([p for p in _PATTERNS if p[0] not in ("url", "email", "path")], r"(?=[\da-fA-Fs])")
+_mark_plain = _marker([p for p in _PATTERNS if p[0] not in ("url", "email", "path")], r"(?=[\da-fA-Fs])")
+# As long as that digits alone are a digest, not a number.
+_DIGEST = 32
+
+
+def _normalise(word: str) -> str:
+    if len(word) < _DIGEST and word.isdecimal():  # the commonest
+        return word if word in _KEPT_NUMBERS else "<n>"
+    # A long word seldom comes twice, and 65,536 of them would fill the memory.
+    return _remembered(word) if len(word) <= 100 else _normalise_word(word)
 
 
 def _normalise_word(word: str) -> str:
@@ -102,11 +106,6 @@ def _normalise_word(word: str) -> str:
 
 
 _remembered = lru_cache(maxsize=65_536)(_normalise_word)
-
-
-def _normalise(word: str) -> str:
-    # A long word seldom comes twice, and 65,536 of them would fill the memory.
-    return _remembered(word) if len(word) <= 100 else _normalise_word(word)
 
 
 def normalise(message: str) -> str:

@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from fastapi.routing import iter_route_contexts
+from prometheus_client import Histogram
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,6 +23,12 @@ def templates(routes: Iterable[BaseRoute]) -> dict[Any, str]:
     return mounts | {
         one.endpoint: one.path for one in iter_route_contexts(routes) if one.endpoint and one.path
     }
+
+
+@cache
+def _seconds(method: str, route: str, status: int) -> Histogram:
+    # Finding the one of these labels anew costs as much as observing.
+    return metrics.REQUEST_SECONDS.labels(method, route, str(status))
 
 
 class Timing:
@@ -48,4 +56,4 @@ class Timing:
         finally:
             method = scope["method"] if scope["method"] in _METHODS else "other"
             route = self._templates.get(scope.get("endpoint"), "none")
-            metrics.REQUEST_SECONDS.labels(method, route, str(status)).observe(time.perf_counter() - began)
+            _seconds(method, route, status).observe(time.perf_counter() - began)
