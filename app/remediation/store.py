@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Exists, delete
+from sqlalchemy import delete
 from sqlalchemy import select as columns
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, and_, col, exists, func, or_, select
@@ -22,6 +22,7 @@ from app.diagnosis.tables import DiagnosisRow
 from app.foundation.errors import NotFound
 from app.foundation.ids import derived_id
 from app.foundation.record import Record
+from app.knowledge.playbook import PLAYBOOK
 from app.remediation.outcome import ActionEnd, Ended, Outcome
 from app.remediation.tables import HeldRow, JournalRow, OutcomeRow, RemediationRow, UndoRow
 
@@ -130,22 +131,23 @@ def under_way(session: Session, target: str) -> bool:
     return session.exec(query.limit(1)).first() is not None
 
 
-def left_open(session: Session, strategy: str, *, first: int, last: int) -> list[Remediation]:
-    """The repairs whose step `first` was begun, and neither was step `last` done nor anything undone."""
-    begun = _told(Kind.INTENT, col(JournalRow.step) == first)
-    closed = _told(Kind.RECEIPT, col(JournalRow.step) == last)
-    undone = _told(Kind.UNDO, col(JournalRow.body).contains('"how":"done"'))
+def left_open(session: Session, strategy: str) -> list[Remediation]:
+    """The repairs that act with this strategy, alone or in a playbook, began, and neither helped nor were undone."""
+    named = col(RemediationRow.plan).contains(f'"strategy":"{strategy}"', autoescape=True)
+    in_playbook = and_(col(RemediationRow.strategy).startswith(f"{PLAYBOOK}:"), named)
     rows = session.exec(
-        select(RemediationRow).where(RemediationRow.strategy == strategy, begun, ~closed, ~undone)
+        select(RemediationRow)
+        .outerjoin(OutcomeRow, col(OutcomeRow.remediation_id) == RemediationRow.id)
+        .where(or_(RemediationRow.strategy == strategy, in_playbook))
+        .where(func.coalesce(OutcomeRow.ended, "").not_in([Ended.VERIFIED.value, Ended.UNDONE.value]))
+        .where(
+            exists().where(
+                col(JournalRow.remediation_id) == RemediationRow.id,
+                col(JournalRow.kind) == Kind.INTENT.value,
+            )
+        )
     )
     return [_remediation(row) for row in rows.all()]
-
-
-def _told(kind: Kind, what: ColumnElement[bool]) -> Exists:
-    """Whether the journal of a repair has such an entry."""
-    return exists().where(
-        col(JournalRow.remediation_id) == RemediationRow.id, col(JournalRow.kind) == kind.value, what
-    )
 
 
 def end(session: Session, outcome: Outcome) -> None:
