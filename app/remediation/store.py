@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import delete
+from sqlalchemy import case, delete
 from sqlalchemy import select as columns
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, and_, col, exists, func, or_, select
@@ -22,7 +22,7 @@ from app.diagnosis.tables import DiagnosisRow
 from app.foundation.errors import NotFound
 from app.foundation.ids import derived_id
 from app.foundation.record import Record
-from app.knowledge.playbook import PLAYBOOK
+from app.knowledge.playbook import PLAYBOOK, Result
 from app.remediation.outcome import ActionEnd, Ended, Outcome
 from app.remediation.tables import HeldRow, JournalRow, OutcomeRow, RemediationRow, UndoRow
 
@@ -30,6 +30,8 @@ from app.remediation.tables import HeldRow, JournalRow, OutcomeRow, RemediationR
 _TRIALS = (Ended.VERIFIED, Ended.UNDONE, Ended.STUCK)
 # So many of the newest say what a strategy is worth: what it was years ago proves less, and costs as much.
 _JUDGED_BY = 1000
+# Results of actions that did nothing, as `remediate` tells them.
+_NOT_RUN = (Result.SKIPPED.value, "not reached")
 _ACTIONS: TypeAdapter[tuple[ActionEnd, ...]] = TypeAdapter(tuple[ActionEnd, ...])
 
 
@@ -219,7 +221,11 @@ def attempts(
                 col(RemediationRow.started_at) > now - back,
                 and_(
                     col(RemediationRow.started_at) > now - timedelta(hours=24),
-                    or_(col(RemediationRow.target).in_(targets), col(OutcomeRow.remediation_id).is_(None)),
+                    or_(
+                        col(RemediationRow.target).in_(targets),
+                        col(OutcomeRow.remediation_id).is_(None),
+                        col(RemediationRow.strategy).startswith(f"{PLAYBOOK}:"),
+                    ),
                 ),
                 col(RemediationRow.id).in_(select(HeldRow.by)),
             )
@@ -227,7 +233,13 @@ def attempts(
         .where(col(RemediationRow.strategy) != ESCALATE)
         .order_by(col(RemediationRow.started_at))
     ).all()
-    return tuple(Attempt(**row._mapping) for row in rows)
+    found = (_attempt(row) for row in rows)
+    # Of playbooks that ended an hour ago, those that acted on one of the targets.
+    return tuple(
+        attempt
+        for attempt in found
+        if attempt.ended is None or attempt.started_at > now - back or any(map(attempt.times_on, targets))
+    )
 
 
 def trials(session: Session, strategy: str, most: int = 50) -> tuple[Attempt, ...]:
@@ -240,11 +252,15 @@ def trials(session: Session, strategy: str, most: int = 50) -> tuple[Attempt, ..
         .order_by(col(OutcomeRow.at).desc())
         .limit(most)
     ).all()
-    return tuple(Attempt(**row._mapping) for row in reversed(rows))
+    return tuple(_attempt(row) for row in reversed(rows))
 
 
 def _attempts() -> Any:
-    """Without the plans: there may be thousands, and a gate reads none."""
+    """Without the plans, but for those of playbooks whose outcome does not tell of their actions: there may be
+    thousands, and a gate reads none.
+    """
+    untold = func.coalesce(OutcomeRow.actions, "[]") == "[]"
+    in_plan = and_(col(RemediationRow.strategy).startswith(f"{PLAYBOOK}:"), untold)
     return columns(
         col(RemediationRow.id).label("remediation_id"),
         col(RemediationRow.incident_id),
@@ -253,7 +269,19 @@ def _attempts() -> Any:
         col(RemediationRow.started_at),
         col(OutcomeRow.ended),
         col(OutcomeRow.at).label("ended_at"),
+        col(OutcomeRow.actions).label("told"),
+        case((in_plan, col(RemediationRow.plan))).label("plan"),
     )
+
+
+def _attempt(row: Any) -> Attempt:
+    """Of a playbook that ended, only the actions that ran."""
+    told = dict(row._mapping)
+    ended, plan = _ACTIONS.validate_json(told.pop("told") or "[]"), told.pop("plan")
+    actions = tuple((one.strategy, one.target) for one in ended if one.result not in _NOT_RUN)
+    if plan is not None:
+        actions = Plan.model_validate_json(plan).deeds[1:]
+    return Attempt(**told, actions=actions)
 
 
 def judged(session: Session, strategy: str = "") -> dict[str, list[Judged]]:
