@@ -1,6 +1,7 @@
 """A playbook over three real targets: a dirty file, a table with repeated rows, a job that runs again."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,50 +11,32 @@ from tests.server import Body, Mendline, install
 ID = "measurements-arrived-broken"
 NAME = f"playbook:{ID}"
 MESSAGE = DirtyFile.message
-RUNBOOK = f"""---
-id: {ID}
-types: [data_corruption, data_duplication, schema_mismatch, data_quality, network_timeout]
-signals: ['{MESSAGE}']
+TEXT = """---
+id: ID
+types: TYPES
+signals: ['MESSAGE']
 strategy: playbook
-risk: medium
-approval: auto
+risk: RISK
+approval: APPROVAL
 owner: tests
 reviewed: 2026-11-21
 ---
-# A delivery of measurements arrived broken
+# A playbook of the tests
 
 ## Symptoms
 
 ```
-{MESSAGE}
-{MESSAGE}
+MESSAGE
+MESSAGE
 ```
 
 ## Confirm
 
-{MESSAGE}
+MESSAGE
 
 ## Fix
 
-```action
-strategy: run_data_validation_and_cleanup
-```
-
-```action
-strategy: run_deduplication_script
-target: orders
-when: {{results: {{1: verified}}}}
-```
-
-```action
-strategy: retry_with_exponential_backoff
-target: load
-params: {{tries: 1, first_delay: 0}}
-retry: {{times: 1}}
-timeout: 60
-on_error: ON_ERROR
-```
-
+ACTIONS
 ## Verify
 
 The load succeeds.
@@ -70,17 +53,45 @@ To whoever runs the tests.
 
 Nothing yet.
 """
+ACTIONS = (
+    "strategy: run_data_validation_and_cleanup",
+    "strategy: run_deduplication_script\ntarget: orders\nwhen: {results: {1: verified}}",
+    "strategy: retry_with_exponential_backoff\ntarget: load\nparams: {tries: 1, first_delay: 0}\n"
+    "retry: {times: 1}\ntimeout: 60\non_error: ON_ERROR",
+)
+TYPES = ("data_corruption", "data_duplication", "schema_mismatch", "data_quality", "network_timeout")
 
 
-def install_with_playbook(folder: Path, on_error: str = "undo", **settings: Any) -> Mendline:
-    """An installation whose knowledge has the playbook too."""
+def runbook(
+    name: str, message: str, types: Sequence[str], actions: Sequence[str], risk: str = "medium"
+) -> str:
+    """A runbook whose playbook has these actions, and whose every word is the message's."""
+    fix = "".join(f"```action\n{action}\n```\n\n" for action in actions)
+    return (
+        TEXT.replace("ID", name, 1)
+        .replace("TYPES", f"[{', '.join(types)}]", 1)
+        .replace("RISK", risk, 1)
+        .replace("APPROVAL", "one_person" if risk == "high" else "auto", 1)
+        .replace("MESSAGE", message)
+        .replace("ACTIONS\n", fix)
+    )
+
+
+def install_with(folder: Path, name: str, text: str, **settings: Any) -> Mendline:
+    """An installation whose knowledge has this runbook too."""
     plain = install(folder, **settings)
     knowledge = folder / "knowledge"
     shutil.copytree(plain.knowledge, knowledge)
-    (knowledge / "runbooks" / f"{ID}.md").write_text(RUNBOOK.replace("ON_ERROR", on_error))
+    (knowledge / "runbooks" / f"{name}.md").write_text(text)
     plain.knowledge = knowledge
     plain.settings["knowledge__folder"] = knowledge
     return plain
+
+
+def install_with_playbook(folder: Path, on_error: str = "undo", **settings: Any) -> Mendline:
+    """An installation whose knowledge has the playbook of the chain below."""
+    actions = [action.replace("ON_ERROR", on_error) for action in ACTIONS]
+    return install_with(folder, ID, runbook(ID, MESSAGE, TYPES, actions), **settings)
 
 
 class Chain:

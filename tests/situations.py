@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from app.decision.decision import Attempt, Situation
 from app.decision.guarantee import Judged
-from app.decision.plan import Plan, Risk, Step
+from app.decision.plan import Plan, PlannedAction, Risk, Step
 from app.diagnosis.choose import ESCALATE
 from app.diagnosis.diagnosis import UNKNOWN, Choice, Diagnosis, Ranked
 from app.incidents.incident import Incident, Reason, State
 from app.intake.event import Severity, Target
+from app.knowledge.playbook import Action
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)  # a Friday
 RETRY = "retry_with_exponential_backoff"
@@ -98,6 +99,17 @@ def plan(**fields: Any) -> Plan:
     )
 
 
+def playbook(*deeds: tuple[str, str], **fields: Any) -> Plan:
+    """The plan of a playbook whose actions have these strategies and targets."""
+    actions = tuple(
+        PlannedAction(
+            number=number, asked=Action(strategy=strategy), plan=plan(strategy=strategy, target=target)
+        )
+        for number, (strategy, target) in enumerate(deeds, 1)
+    )
+    return plan(**{"strategy": "playbook:nightly", "actions": actions} | fields)
+
+
 def escalation(**fields: Any) -> Plan:
     """The plan that only tells a person."""
     return plan(**{"strategy": ESCALATE, "target": "", "risk": Risk.NONE, "summary": "tells data"} | fields)
@@ -145,6 +157,7 @@ _STRATEGIES = st.sampled_from([RETRY, "run_deduplication_script", "rollback_depl
 _NAMES = st.sampled_from(["", "shop", "production", "Data", "a*b[", "ü"])
 _TARGETS = st.builds(Target, system=_NAMES, kind=_NAMES, name=_NAMES, environment=_NAMES, owner=_NAMES)
 _KEYS = st.sampled_from(["", TARGET.key, "shop/table/orders@production"])
+_DEEDS = st.tuples(_STRATEGIES.filter(lambda name: name != ESCALATE), _KEYS)
 # Some lie in the future: clocks jump back.
 TIMES = st.datetimes(datetime(2026, 11, 18), datetime(2026, 11, 22), timezones=st.just(UTC))  # noqa: DTZ001
 
@@ -157,6 +170,7 @@ def attempts() -> st.SearchStrategy[Attempt]:
         strategy=_STRATEGIES,
         started_at=TIMES,
         ended=st.sampled_from([None, "verified", "undone", "stuck", "handed_over", "stopped"]),
+        actions=st.just(()) | st.lists(_DEEDS, max_size=3).map(tuple),
     )
 
 
@@ -182,11 +196,13 @@ def situations() -> st.SearchStrategy[Situation]:
             target=_KEYS,
             risk=st.sampled_from(Risk),
             undo=st.sampled_from([None, "restore from the backup"]),
-        ),
+        )
+        | st.lists(_DEEDS, min_size=1, max_size=3).map(lambda deeds: playbook(*deeds)),
         attempts=st.lists(attempts(), max_size=12).map(tuple),
         trials=st.lists(attempts(), max_size=8).map(tuple),
         judged=st.sampled_from([(), PROVEN, (Judged(confidence=0.9, right=False),) * 3]),
         group=st.sets(_KEYS).map(tuple),
+        groups=st.dictionaries(_KEYS, st.sets(_KEYS).map(tuple), max_size=2),
         paused=st.sampled_from(["", "paused by ada: audit"]),
         approved_by=st.sampled_from(["", "ada"]),
         approvers=st.integers(0, 2),

@@ -51,7 +51,10 @@ class Verdict(Record):
 
 
 class Attempt(Record):
-    """A repair that was begun: on which target, with what, when, and how it ended (None: under way)."""
+    """A repair that was begun: on which target, with what, when, and how it ended (None: under way).
+
+    `actions` are the strategy and target of each action of a playbook that ran, or may yet run.
+    """
 
     remediation_id: str
     incident_id: str
@@ -60,16 +63,33 @@ class Attempt(Record):
     started_at: datetime
     ended: str | None
     ended_at: datetime | None = None
+    # Left out when there are none, as they are in what was recorded before there were any.
+    actions: tuple[tuple[str, str], ...] = Field((), exclude_if=lambda actions: not actions)
+
+    @property
+    def deeds(self) -> tuple[tuple[str, str], ...]:
+        """What it did with which target: its own strategy and target, then those of its actions."""
+        return ((self.strategy, self.target), *self.actions)
+
+    def times_on(self, target: str) -> int:
+        """How often it acts on this target: each action there counts, and a repair once on its own target."""
+        return sum(on == target for _, on in self.actions) or int(self.target == target)
+
+    def times_with(self, strategy: str) -> int:
+        """How often it acts with this strategy."""
+        return sum(name == strategy for name, _ in self.deeds)
 
 
 class Situation(Record):
     """All that gates may look at.
 
     attempts     the repairs of the last hour and those that have not ended, of all targets, and those of the
-                 plan's targets of the last 24 hours, in time order.
+                 plan's targets of the last 24 hours, in time order. A playbook is one of each target that
+                 it acted on.
     trials       how the newest repairs with the plan's strategy ended, of any age, in time order.
     judged       whether acting with the plan's strategy was right: outcomes, and shadow verdicts.
     group        the keys of the registered targets of the plan's group, its own among them.
+    groups       the same of a playbook's other targets, by target.
     approved_by  who approved this very plan, in words; gates that only ask then let it pass.
     approvers    how many different persons these are, where more than one was asked for.
     shadow       why this is only to be recorded, empty when it is live.
@@ -85,6 +105,7 @@ class Situation(Record):
     trials: tuple[Attempt, ...] = ()
     judged: tuple[Judged, ...] = ()
     group: tuple[str, ...] = ()
+    groups: dict[str, tuple[str, ...]] = Field({}, exclude_if=lambda groups: not groups)
     paused: str = ""
     approved_by: str = ""
     approvers: int = Field(0, ge=0)

@@ -91,6 +91,11 @@ class Plan(Record):
         """Every target that it acts on, its own first."""
         return tuple(dict.fromkeys([self.target, *(action.plan.target for action in self.actions)]))
 
+    @property
+    def deeds(self) -> tuple[tuple[str, str], ...]:
+        """What it does with which target: its own strategy and target, then those of a playbook's actions."""
+        return ((self.strategy, self.target), *((a.plan.strategy, a.plan.target) for a in self.actions))
+
 
 class PlannedAction(Record):
     """One action of a playbook: its number in the runbook, what the runbook asks, and what will be done."""

@@ -7,7 +7,7 @@ Words:     a *scorer* gives a *finding*: scores per type, a hint in words, *evid
            probability, `choose` maps the type to a registered strategy.
 Rules:     same input, same output. A scorer that fails contributes nothing and says so.
            Unknown is an answer: too little evidence gives `unknown_error`.
-Add a scorer: one file in `scorers/`, one line in the tuple of `scorers/__init__.py`, its
-           weight comes from `fit`; a test, and `tests/contracts/test_scorers.py` finds it.
+Add a scorer: one file in `scorers/`, one line in the tuple of `scorers/__init__.py` (`mendline new
+           scorer` writes both); a test, and `tests/contracts/test_scorers.py` finds it.
 Tests:     `tests/diagnosis`, `tests/contracts/test_scorers.py`.
 """

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from app.diagnosis.fit import (
 )
 from app.diagnosis.scorer import Scorer, named
 from app.diagnosis.scorers import (
+    SCORERS,
     EmbeddingLinear,
     LanguageModel,
     NearestCases,
@@ -101,7 +103,9 @@ def build(
     pooled = {**fitted.weights, name_of(OwnCases): OWN_WEIGHT}
     if judge is not None:
         pooled[name_of(LanguageModel)] = MODEL_WEIGHT
-    for make in more:
+    named_here = {LanguageModel, *map(type, scorers)}
+    ours: list[Any] = [kind for kind in SCORERS if kind not in named_here]
+    for make in (*ours, *more):
         try:
             scorers.append(make(retriever))
         except Exception as error:

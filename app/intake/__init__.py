@@ -6,7 +6,7 @@ Words:     a *source* is who told us; a *report* is what it said, in our words; 
            is a report with an id, a receipt time and a template.
 One order: `ingest` does verify, parse, redact, normalise for all sources alike, then hands
            the events to the inbox, which commits many at once.
-Add a source: one file in `sources/` with `verify` and `parse`, one line in the tuple of
-           `sources/__init__.py`, three recorded payloads (usual, odd, hostile) and a test.
+Add a source: `mendline new source` writes one file in `sources/` with `verify` and `parse`, its line
+           in `sources/__init__.py`, its secret and a test; three recorded payloads are yours to add.
 Tests:     `tests/intake`, and `tests/contracts/test_sources.py` for every source.
 """

@@ -68,6 +68,7 @@ class Situations:
             trials=store.trials(session, strategy) if acts else (),
             judged=tuple(judged(session, self._taxonomy, strategy).get(strategy, ())) if acts else (),
             group=self._targets.group(plan.target),
+            groups={other: self._targets.group(other) for other in plan.targets if other != plan.target},
             paused=decisions.current(session),
             approved_by=approved_by,
             approvers=approvers,

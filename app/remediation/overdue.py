@@ -2,8 +2,10 @@
 
 The repair itself takes it back, the durable engine resumes a repair that a crash cut off, and the far side was
 told when the grant ends. This is for what is left then: a repair that got stuck, or an engine that is gone.
+A grant may be an action of a playbook: each try of each action is looked at for itself.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from app.db.engine import Database
@@ -11,7 +13,8 @@ from app.foundation.clock import Clock
 from app.foundation.logging import log
 from app.remediation import store
 from app.remediation.acts import Acted
-from app.remediation.store import Kind
+from app.remediation.parts import Part, parts
+from app.remediation.store import Entry, Kind
 from app.remediation.strategies.restart_with_elevated_permissions import (
     GRANT,
     REVOKE,
@@ -30,21 +33,40 @@ def take_back(database: Database, clock: Clock, strategies: Strategies) -> list[
         return []
     now = clock.now()
     with database.reading() as session:
-        left = store.left_open(session, strategy.id, first=GRANT, last=REVOKE)
-        kept = {one.id: store.journal(session, one.id, Kind.SNAPSHOT)[0].body for one in left}
+        left = [
+            (remediation, part, entries)
+            for remediation in store.left_open(session, strategy.id)
+            for entries in [store.journal(session, remediation.id)]
+            for part in parts(remediation.plan)
+            if part.plan.strategy == strategy.id and _granted(part, entries)
+        ]
     taken = []
-    for remediation in left:
-        snapshot = Snapshot.model_validate_json(kept[remediation.id])
+    for remediation, part, entries in left:
+        (kept,) = (one.body for one in entries if one.kind is Kind.SNAPSHOT and one.step == part.nth)
+        snapshot = Snapshot.model_validate_json(kept)
         if now < datetime.fromisoformat(snapshot.data["until"]):
             continue
-        undone = strategy.rollback(remediation.plan, snapshot, [])
+        undone = strategy.rollback(part.plan, snapshot, [])
         if isinstance(undone, Undone):
             says = f"{undone.says}, for its time was over"
+            # The place after an undoing that failed; else the repair's own, where two tell of it once.
+            nth = sum(one.kind is Kind.UNDO and one.step == part.nth for one in entries)
             with database.writing() as session:
                 told = Acted(how="done", says=says).model_dump_json()
-                store.note(session, remediation.id, Kind.UNDO, 0, now, told, nth=1)
+                store.note(session, remediation.id, Kind.UNDO, part.nth, now, told, nth)
             taken.append(remediation.id)
             log(__name__).warning("grant.overdue", remediation_id=remediation.id, says=says)
         else:
             log(__name__).error("grant.not_revoked", remediation_id=remediation.id, says=undone.because)
-    return taken
+    return list(dict.fromkeys(taken))
+
+
+def _granted(part: Part, entries: Sequence[Entry]) -> bool:
+    """Whether the grant was begun, and neither taken back by its own step nor undone."""
+    told = {(one.kind, one.step) for one in entries}
+    undone = any(
+        one.kind is Kind.UNDO and one.step == part.nth and Acted.model_validate_json(one.body).how == "done"
+        for one in entries
+    )
+    begun = (Kind.INTENT, part.first + GRANT) in told
+    return begun and (Kind.RECEIPT, part.first + REVOKE) not in told and not undone

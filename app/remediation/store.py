@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Exists, Integer, bindparam, delete
+from sqlalchemy import Integer, bindparam, case, delete
 from sqlalchemy import select as columns
 from sqlmodel import Session, and_, col, exists, func, or_, select
 
@@ -23,6 +23,7 @@ from app.diagnosis.tables import DiagnosisRow
 from app.foundation.errors import NotFound
 from app.foundation.ids import derived_id
 from app.foundation.record import Record
+from app.knowledge.playbook import PLAYBOOK, Result
 from app.remediation.outcome import ActionEnd, Ended, Outcome
 from app.remediation.tables import HeldRow, JournalRow, OutcomeRow, RemediationRow, UndoRow
 
@@ -30,6 +31,8 @@ from app.remediation.tables import HeldRow, JournalRow, OutcomeRow, RemediationR
 _TRIALS = (Ended.VERIFIED, Ended.UNDONE, Ended.STUCK)
 # So many of the newest say what a strategy is worth: what it was years ago proves less, and costs as much.
 _JUDGED_BY = 1000
+# Results of actions that did nothing, as `remediate` tells them.
+_NOT_RUN = (Result.SKIPPED.value, "not reached")
 _ACTIONS: TypeAdapter[tuple[ActionEnd, ...]] = TypeAdapter(tuple[ActionEnd, ...])
 
 
@@ -143,22 +146,23 @@ def under_way(session: Session, target: str) -> bool:
     return session.exec(query.limit(1)).first() is not None
 
 
-def left_open(session: Session, strategy: str, *, first: int, last: int) -> list[Remediation]:
-    """The repairs whose step `first` was begun, and neither was step `last` done nor anything undone."""
-    begun = _told(Kind.INTENT, col(JournalRow.step) == first)
-    closed = _told(Kind.RECEIPT, col(JournalRow.step) == last)
-    undone = _told(Kind.UNDO, col(JournalRow.body).contains('"how":"done"'))
+def left_open(session: Session, strategy: str) -> list[Remediation]:
+    """The repairs that act with this strategy, alone or in a playbook, began, and neither helped nor were undone."""
+    named = col(RemediationRow.plan).contains(f'"strategy":"{strategy}"', autoescape=True)
+    in_playbook = and_(col(RemediationRow.strategy).startswith(f"{PLAYBOOK}:"), named)
     rows = session.exec(
-        select(RemediationRow).where(RemediationRow.strategy == strategy, begun, ~closed, ~undone)
+        select(RemediationRow)
+        .outerjoin(OutcomeRow, col(OutcomeRow.remediation_id) == RemediationRow.id)
+        .where(or_(RemediationRow.strategy == strategy, in_playbook))
+        .where(func.coalesce(OutcomeRow.ended, "").not_in([Ended.VERIFIED.value, Ended.UNDONE.value]))
+        .where(
+            exists().where(
+                col(JournalRow.remediation_id) == RemediationRow.id,
+                col(JournalRow.kind) == Kind.INTENT.value,
+            )
+        )
     )
     return [_remediation(row) for row in rows.all()]
-
-
-def _told(kind: Kind, what: ColumnElement[bool]) -> Exists:
-    """Whether the journal of a repair has such an entry."""
-    return exists().where(
-        col(JournalRow.remediation_id) == RemediationRow.id, col(JournalRow.kind) == kind.value, what
-    )
 
 
 def end(session: Session, outcome: Outcome) -> None:
@@ -227,7 +231,10 @@ def release(session: Session, by: str) -> None:
     session.connection().execute(_RELEASE, {"holder": by})
 
 
-# Without the plans: there may be thousands, and a gate reads none.
+_UNTOLD = func.coalesce(OutcomeRow.actions, "[]") == "[]"
+_PLAYED = col(RemediationRow.strategy).startswith(f"{PLAYBOOK}:")
+# Without the plans, but for those of playbooks whose outcome does not tell of their actions: there may be
+# thousands, and a gate reads none.
 _ATTEMPT: Any = columns(
     col(RemediationRow.id).label("remediation_id"),
     col(RemediationRow.incident_id),
@@ -236,6 +243,8 @@ _ATTEMPT: Any = columns(
     col(RemediationRow.started_at),
     col(OutcomeRow.ended),
     col(OutcomeRow.at).label("ended_at"),
+    col(OutcomeRow.actions),
+    case((and_(_PLAYED, _UNTOLD), col(RemediationRow.plan))).label("plan"),
 )
 _ATTEMPTS = (
     _ATTEMPT.outerjoin(OutcomeRow, col(OutcomeRow.remediation_id) == RemediationRow.id)
@@ -247,6 +256,7 @@ _ATTEMPTS = (
                 or_(
                     col(RemediationRow.target).in_(bindparam("targets", expanding=True)),
                     col(OutcomeRow.remediation_id).is_(None),
+                    _PLAYED,
                 ),
             ),
             col(RemediationRow.id).in_(select(HeldRow.by)),
@@ -274,7 +284,13 @@ def attempts(
     """
     day = timedelta(hours=24)
     rows = read.rows(session, _ATTEMPTS, since=now - back, a_day_ago=now - day, targets=list(targets))
-    return tuple(_attempt(row) for row in rows)
+    found = (_attempt(row) for row in rows)
+    # Of playbooks that ended an hour ago, those that acted on one of the targets.
+    return tuple(
+        attempt
+        for attempt in found
+        if attempt.ended is None or attempt.started_at > now - back or any(map(attempt.times_on, targets))
+    )
 
 
 def trials(session: Session, strategy: str, most: int = 50) -> tuple[Attempt, ...]:
@@ -284,8 +300,15 @@ def trials(session: Session, strategy: str, most: int = 50) -> tuple[Attempt, ..
 
 
 def _attempt(row: Any) -> Attempt:
+    """Of a playbook that ended, only the actions that ran."""
+    remediation_id, incident_id, target, strategy, started_at, ended, ended_at, told, plan = row
+    actions: tuple[tuple[str, str], ...] = ()
+    if plan is not None:
+        actions = Plan.model_validate_json(plan).deeds[1:]
+    elif told not in (None, "[]"):
+        ran = (one for one in _ACTIONS.validate_json(told) if one.result not in _NOT_RUN)
+        actions = tuple((one.strategy, one.target) for one in ran)
     # There may be hundreds, at each decision: what the tables hold is not checked again.
-    remediation_id, incident_id, target, strategy, started_at, ended, ended_at = row
     return Attempt.model_construct(
         None,
         remediation_id=remediation_id,
@@ -295,6 +318,7 @@ def _attempt(row: Any) -> Attempt:
         started_at=started_at,
         ended=ended,
         ended_at=ended_at,
+        actions=actions,
     )
 
 

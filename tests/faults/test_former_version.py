@@ -39,7 +39,9 @@ def begin(site: Mendline, *told: str) -> None:
     """Has a former version begin with it, and be killed."""
     folder = site.data.parent
     settings = {f"MENDLINE_{name.upper()}": str(value) for name, value in site.settings.items()}
-    child = nursery().start(list(told), settings, folder / "former-out", folder / "former-log", "tests.former")
+    child = nursery().start(
+        list(told), settings, folder / "former-out", folder / "former-log", "tests.former"
+    )
     until(lambda: child.poll() is not None, 40, "its end")
     assert (folder / "former-log").read_text() == ""
 

@@ -170,7 +170,7 @@ def under_way(database: Database, name: str) -> bool:
     """Whether a repair that acts is in the hands of that worker."""
     query = (
         "SELECT count(*) FROM dbos.workflow_status JOIN remediation "
-        "ON workflow_uuid = 'heal:' || remediation.incident_id || ':1' "
+        "ON workflow_uuid LIKE '%' || remediation.incident_id || '%' "
         "JOIN held_target ON held_target.by = remediation.id "
         f"WHERE status = 'PENDING' AND executor_id = '{name}'"
     )

@@ -20,6 +20,7 @@ from app.foundation.ids import derived_id
 from app.incidents.group import Group
 from app.intake.event import Report, Target
 from app.intake.ingest import prepare
+from app.knowledge.playbook import Action
 from app.knowledge.shipped import knowledge_folder
 from app.knowledge.taxonomy import read_taxonomy
 from app.people.directory import DirectoryFile
@@ -101,16 +102,20 @@ class Governed:
         self._freeze.unlink(missing_ok=True)
         self.clock.advance(situations.NOW - self.clock.now())
 
-    def happen(self, target: Target, strategy: str, confidence: float = 0.9) -> Next:
-        """An event that opens an incident of its own, diagnosed, planned and decided."""
+    def happen(
+        self, target: Target, strategy: str, confidence: float = 0.9, actions: tuple[Action, ...] = ()
+    ) -> Next:
+        """An event that opens an incident of its own, diagnosed, planned and decided; `actions` of a playbook."""
         self._count += 1
         report = Report(message=f"it broke, {self._count}", target=target, fingerprint=str(self._count))
         (accepted,) = Group(self.database, self.clock, lambda opened: None).commit(
             [prepare(report, "test", self.clock.now())]
         )
         chosen = [
-            Choice(strategy=name, serves="network_timeout", expected=0.5, success=0.9, because="")
-            for name in (strategy, ESCALATE)
+            Choice(
+                strategy=name, serves="network_timeout", expected=0.5, success=0.9, because="", actions=does
+            )
+            for name, does in ((strategy, actions), (ESCALATE, ()))
         ]
         diagnosis = situations.diagnosis(
             id=derived_id("dia", str(self._count)),

@@ -7,14 +7,17 @@ from pathlib import Path
 import pytest
 
 from app.db.engine import Database, sqlite_url
+from app.decision.plan import Plan, PlannedAction, Step
 from app.foundation.clock import FrozenClock
+from app.knowledge.playbook import Action, Retry
 from app.remediation import store
 from app.remediation.overdue import take_back
-from app.remediation.remediate import Acted, Acts
+from app.remediation.remediate import Acted, Acts, Point
 from app.remediation.store import Kind, Remediation
 from app.remediation.strategies.restart_with_elevated_permissions import (
     GRANT,
     REVOKE,
+    RUN,
     ElevatedParams,
     RestartWithElevatedPermissions,
 )
@@ -23,6 +26,12 @@ from app.tables import metadata
 from tests.doubles import JobServer, only, register
 from tests.situations import NOW
 from tests.vault import Vault
+
+READ, WRITE = "ledger.read", "ledger.write"
+
+
+class Killed(BaseException):
+    """The process ends here."""
 
 
 class Site:
@@ -33,28 +42,44 @@ class Site:
         metadata.create_all(self.database.engine)
         self.clock = FrozenClock(NOW)
         self.vault = Vault(folder / "vault")
+        self.killed_at: Point | None = None
         # Only the clock of the test counts here, so this far side never takes it back by itself.
-        targets = register(folder, self.vault.grants(jobs.job(), check=self.vault.command("held", "{right}")))
-        strategy = RestartWithElevatedPermissions(targets, self.clock)
-        self.strategies = {strategy.id: strategy}
-        self.acts = Acts(self.database, self.clock, self.strategies, folder / "backups")
-        subject = Subject(incident_id="inc_1", type="permission_denied", target=only(targets))
-        plan = strategy.plan(subject, ElevatedParams(minutes=10))
+        check = self.vault.command("held", "{right}")
+        targets = register(folder, self.vault.grants(jobs.job(), check=check, rights=[READ, WRITE]))
+        self.strategy = RestartWithElevatedPermissions(targets, self.clock)
+        self.subject = Subject(incident_id="inc_1", type="permission_denied", target=only(targets))
+        self.strategies = {self.strategy.id: self.strategy}
+        self.acts = Acts(self.database, self.clock, self.strategies, folder / "backups", self._reach)
+        self.begin()
+
+    def _reach(self, point: Point, strategy: str) -> None:
+        if point is self.killed_at:
+            raise Killed
+
+    def planned(self, right: str, minutes: int) -> Plan:
+        plan = self.strategy.plan(self.subject, ElevatedParams(right=right, minutes=minutes))
+        assert isinstance(plan, Plan)
+        return plan
+
+    def begin(self) -> None:
+        self._store(self.planned(READ, 10))
+        self.acts.snapshot("rem_1")
+        self.acts.act("rem_1", GRANT, 1)
+        assert self.granted
+
+    def _store(self, plan: Plan) -> None:
         begun = Remediation(
             id="rem_1",
             incident_id="inc_1",
             decision_id="dec_1",
             approved_by="ada",
-            strategy=strategy.id,
+            strategy=plan.strategy,
             target="shop/job/nightly-load",
             started_at=NOW,
             plan=plan,
         )
         with self.database.writing() as session:
             store.begin(session, begun)
-        self.acts.snapshot("rem_1")
-        self.acts.act("rem_1", GRANT, 1)
-        assert self.granted
 
     @property
     def granted(self) -> bool:
@@ -67,6 +92,44 @@ class Site:
         with self.database.reading() as session:
             entries = store.journal(session, "rem_1", Kind.UNDO)
         return [Acted.model_validate_json(entry.body) for entry in entries]
+
+
+class Playbook(Site):
+    """A playbook of two actions: a right for ten minutes, tried twice at most, then another for twenty."""
+
+    def begin(self) -> None:
+        asked = Action(strategy=self.strategy.id)
+        actions = (
+            PlannedAction(
+                number=1,
+                asked=asked.model_copy(update={"retry": Retry(times=1)}),
+                plan=self.planned(READ, 10),
+            ),
+            PlannedAction(number=2, asked=asked, plan=self.planned(WRITE, 20)),
+        )
+        whole = actions[0].plan.model_copy(
+            update={
+                "strategy": "playbook:two-rights",
+                "steps": tuple(Step(index=n, says=a.plan.summary, does={}) for n, a in enumerate(actions)),
+                "actions": actions,
+            }
+        )
+        self._store(whole)
+
+    def grant(self, nth: int) -> None:
+        assert self.acts.snapshot("rem_1", nth).how == "done"
+        assert self.acts.act("rem_1", GRANT, 1, nth).how == "done"
+
+    @property
+    def revoked(self) -> list[str]:
+        return [words[1] for words in self.vault.asked("revoke")]
+
+
+@pytest.fixture
+def playbook(tmp_path: Path, jobs: JobServer) -> Iterator[Playbook]:
+    site = Playbook(tmp_path, jobs)
+    yield site
+    site.database.close()
 
 
 @pytest.fixture
@@ -122,3 +185,68 @@ def test_a_repair_that_never_came_to_it_is_left_alone(site: Site, tmp_path: Path
     assert site.acts.snapshot("rem_2").how == "human"  # the right is there already
     site.clock.advance(timedelta(minutes=10))
     assert site.sweep() == ["rem_1"]
+
+
+class TestInAPlaybook:
+    def test_each_action_is_taken_back_once_when_its_own_time_is_over(self, playbook: Playbook) -> None:
+        playbook.grant(0)
+        playbook.grant(2)
+        playbook.clock.advance(timedelta(minutes=10))
+        assert playbook.sweep() == ["rem_1"]
+        assert playbook.revoked == [READ]
+        assert playbook.sweep() == []
+        playbook.clock.advance(timedelta(minutes=10))
+        assert playbook.sweep() == ["rem_1"]
+        assert playbook.revoked == [READ, WRITE]
+        assert playbook.sweep() == []
+        assert not playbook.granted
+
+    def test_tries_that_took_it_back_themselves_are_left_alone(self, playbook: Playbook) -> None:
+        playbook.grant(0)
+        assert playbook.acts.undo("rem_1", 0).how == "done"  # the first try failed
+        playbook.grant(1)
+        assert playbook.acts.act("rem_1", REVOKE, 1, 1).how == "done"
+        playbook.grant(2)
+        playbook.clock.advance(timedelta(minutes=20))
+        assert playbook.sweep() == ["rem_1"]
+        assert playbook.revoked == [READ, READ, WRITE]
+
+    def test_a_second_try_is_found_though_the_first_was_undone(self, playbook: Playbook) -> None:
+        playbook.grant(0)
+        playbook.acts.undo("rem_1", 0)
+        playbook.grant(1)
+        playbook.clock.advance(timedelta(minutes=10))
+        assert playbook.sweep() == ["rem_1"]
+        assert not playbook.granted
+        assert playbook.sweep() == []
+
+    @pytest.mark.parametrize("point", [Point.INTENT_STORED, Point.ACTED, Point.RECEIPT_STORED])
+    def test_after_a_crash_within_the_grant(self, playbook: Playbook, point: Point) -> None:
+        playbook.acts.snapshot("rem_1", 2)
+        playbook.killed_at = point
+        with pytest.raises(Killed):
+            playbook.acts.act("rem_1", GRANT, 1, 2)
+        playbook.killed_at = None
+        assert playbook.granted == (point is not Point.INTENT_STORED)
+        playbook.clock.advance(timedelta(minutes=19))
+        assert playbook.sweep() == []
+        playbook.clock.advance(timedelta(minutes=1))
+        assert playbook.sweep() == ["rem_1"]
+        assert not playbook.granted
+        assert playbook.sweep() == []
+        # The engine resumes it after all: nothing is granted, and nothing taken back, again.
+        assert playbook.acts.act("rem_1", RUN, 1, 2).how == "human"
+        assert playbook.acts.undo("rem_1", 2).how == "done"
+        assert playbook.revoked == [WRITE]
+        assert len(playbook.undone()) == 1
+
+    def test_what_cannot_be_taken_back_is_tried_again(self, playbook: Playbook) -> None:
+        playbook.grant(2)
+        playbook.clock.advance(timedelta(minutes=20))
+        playbook.vault.fail("revoke")
+        assert playbook.sweep() == []
+        assert playbook.acts.undo("rem_1", 2).how == "failed"
+        playbook.vault.fail("revoke", "")
+        assert playbook.sweep() == ["rem_1"]
+        assert playbook.sweep() == []
+        assert not playbook.granted

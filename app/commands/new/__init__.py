@@ -1,4 +1,4 @@
-"""new: writes the files of a new strategy or gate into a checkout, with a test that passes as written."""
+"""new: writes a new strategy, gate, scorer or source into a checkout, with a test that passes as written."""
 
 import re
 from collections.abc import Callable
@@ -39,10 +39,11 @@ def strategy(name: Name, into: Into = Path()) -> None:
             ),
         },
     )
-    console.print(
-        "next: the types that it serves in knowledge/taxonomy.yaml; a bench in "
+    _next(
+        "the types that it serves in knowledge/taxonomy.yaml; a bench in "
         "tests/contracts/test_strategies.py and a scene in tests/scenes.py, for the contract and fault suites",
-        soft_wrap=True,
+        name,
+        "mendline.strategies",
     )
 
 
@@ -59,9 +60,69 @@ def gate(name: Name, into: Into = Path()) -> None:
         },
         lines={room / "__init__.py": _registered(room, name, "    )\n", f"        {made},\n")},
     )
+    _next("what it asks about or blocks; its row among the gates in README.md", name, "mendline.gates")
+
+
+@new_app.command()
+def scorer(name: Name, into: Into = Path()) -> None:
+    """Write a scorer, its line in the tuple and its test."""
+    room = into / "app" / "diagnosis" / "scorers"
+    _write(
+        name,
+        files={
+            room / f"{name}.py": "scorer.txt",
+            into / "tests" / "diagnosis" / f"test_{name}.py": "scorer_test.txt",
+        },
+        lines={
+            room / "__init__.py": _registered(room, name, "    LanguageModel,\n", f"    {_class(name)},\n")
+        },
+    )
+    _next(
+        "what it reads; it weighs little at first, and more or less once this site has heard how often it is right",
+        name,
+        "mendline.scorers",
+    )
+
+
+@new_app.command()
+def source(name: Name, into: Into = Path()) -> None:
+    """Write a source of webhooks, its line in the tuple, its secret among the settings and its test."""
+    room = into / "app" / "intake" / "sources"
+    _write(
+        name,
+        files={
+            room / f"{name}.py": "source.txt",
+            into / "tests" / "intake" / f"test_{name}.py": "source_test.txt",
+        },
+        lines={
+            room / "__init__.py": _registered(room, name, "    Github,\n", f"    {_class(name)},\n"),
+            into / "app" / "intake" / "settings.py": lambda text: _before(
+                text, "    inbox_limit: int", _SECRET, name
+            ),
+            into / "README.md": lambda text: _before(text, "| `MENDLINE_INTAKE__INBOX_LIMIT`", _ROW, name),
+        },
+    )
+    _next(
+        "what its sender signs and sends, as a `Known` in tests/contracts/test_sources.py with three recorded "
+        f"payloads (usual, odd, hostile); MENDLINE_INTAKE__{name.upper()}_SECRET opens /api/v1/webhooks/{name}",
+    )
 
 
 _ENTRY = "  $name:\n    serves: []\n    risk: low\n    undo: put the former permissions back\n"
+_SECRET = '    ${name}_secret: SecretStr = SecretStr("")\n'
+_ROW = "| `MENDLINE_INTAKE__${NAME}_SECRET` |  | opens the webhook `$name` |\n"
+
+
+def _next(says: str, name: str = "", group: str = "") -> None:
+    """What is left to do; a part of a `group` may live in a package instead."""
+    console.print(f"next: {says}", soft_wrap=True, markup=False)
+    if group:
+        console.print(
+            f'or move it into a package of yours: the entry point {name} = "your_module:{_class(name)}" in '
+            f"the group {group}, without the line in the tuple here, and MENDLINE_PLUGINS__ALLOW={name}",
+            soft_wrap=True,
+            markup=False,
+        )
 
 
 def _class(name: str) -> str:
@@ -70,7 +131,9 @@ def _class(name: str) -> str:
 
 def _filled(text: str, name: str) -> str:
     words = name.replace("_", " ")
-    return Template(text).substitute(name=name, Class=_class(name), Words=words.capitalize())
+    return Template(text).substitute(
+        name=name, NAME=name.upper(), Class=_class(name), Words=words.capitalize()
+    )
 
 
 def _before(text: str, anchor: str, more: str, name: str) -> str:

@@ -12,7 +12,11 @@ from app.foundation.record import Record
 
 
 class BlastRadius:
-    """Lets only a share of a group's targets be under repair at once, and one of them always."""
+    """Lets only a share of a group's targets be under repair at once, and one of them always.
+
+    A playbook under way is one of each of its targets; one that is to begin acts on one after the other, so
+    that each of its targets is looked at as if it were alone.
+    """
 
     id: ClassVar[str] = "blast_radius"
 
@@ -30,14 +34,21 @@ class BlastRadius:
         self.params = params
 
     def check(self, situation: Situation, now: datetime) -> Verdict:
-        plan, group = situation.plan, set(situation.group)
+        plan = situation.plan
         if plan.strategy == ESCALATE:
             return self._verdict(Allows.ALLOW, self.Reason.TELLS_ONLY, "telling a person touches no target")
+        groups = {**situation.groups, plan.target: situation.group}
+        verdicts = [self._of(target, set(groups.get(target, ())), situation) for target in plan.targets]
+        return next((verdict for verdict in verdicts if verdict.allows is Allows.BLOCK), verdicts[0])
+
+    def _of(self, target: str, group: set[str], situation: Situation) -> Verdict:
         most = max(1, int(self.params.share * len(group) + 1e-9))
         busy = {
-            attempt.target
+            other
             for attempt in situation.attempts
-            if attempt.ended is None and attempt.target in group - {plan.target}
+            if attempt.ended is None
+            for _, other in attempt.deeds
+            if other in group - {target}
         }
         counts = f"{len(busy)} of the {len(group)} targets of its group are under repair, of {most} at most"
         if len(busy) < most:

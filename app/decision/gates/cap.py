@@ -17,7 +17,11 @@ _NOTHING_DONE = "stopped"
 
 
 class Cap:
-    """Stops a storm: at most so many repairs begun per hour, with one strategy, of one target and in all."""
+    """Stops a storm: at most so many repairs begun per hour, with one strategy, of one target and in all.
+
+    Of a playbook each action counts with its strategy and of its target, and must have room as if it were
+    alone; in all it is one repair. Begun with room left, it runs whole.
+    """
 
     id: ClassVar[str] = "cap"
 
@@ -39,8 +43,8 @@ class Cap:
         self.params = params
 
     def check(self, situation: Situation, now: datetime) -> Verdict:
-        strategy, target, params = situation.plan.strategy, situation.plan.target, self.params
-        if strategy == ESCALATE:
+        plan, params = situation.plan, self.params
+        if plan.strategy == ESCALATE:
             return self._allow(self.Reason.TELLS_ONLY, "telling a person is never too much")
         recent = [
             attempt
@@ -49,11 +53,17 @@ class Cap:
             and attempt.strategy != ESCALATE
             and attempt.ended != _NOTHING_DONE
         ]
-        counted = (
-            (self.Reason.STRATEGY, f"with {strategy}", params.per_strategy, _with(recent, strategy)),
-            (self.Reason.TARGET, f"of {target or 'no target'}", params.per_target, _of(recent, target)),
+        counted = [
+            *(
+                (self.Reason.STRATEGY, f"with {name}", params.per_strategy, _with(recent, name))
+                for name in dict.fromkeys(plan.strategies)
+            ),
+            *(
+                (self.Reason.TARGET, f"of {target or 'no target'}", params.per_target, _of(recent, target))
+                for target in plan.targets
+            ),
             (self.Reason.SITE, "in all", params.per_site, recent),
-        )
+        ]
         held = [
             self._block(
                 reason,
@@ -76,11 +86,11 @@ class Cap:
 
 
 def _with(attempts: Sequence[Attempt], strategy: str) -> list[Attempt]:
-    return [attempt for attempt in attempts if attempt.strategy == strategy]
+    return [attempt for attempt in attempts for _ in range(attempt.times_with(strategy))]
 
 
 def _of(attempts: Sequence[Attempt], target: str) -> list[Attempt]:
-    return [attempt for attempt in attempts if attempt.target == target]
+    return [attempt for attempt in attempts for _ in range(attempt.times_on(target))]
 
 
 def _room_at(attempts: Sequence[Attempt], most: int) -> datetime:

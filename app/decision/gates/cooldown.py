@@ -18,7 +18,7 @@ class Cooldown:
     """Holds a target back that was acted on often, with whatever repair.
 
     A repair still under way counts as one try but is no reason by itself: its claim lets only
-    one at a time run on a target.
+    one at a time run on a target. Of a playbook each action counts, and each of its targets must have rested.
     """
 
     id: ClassVar[str] = "cooldown"
@@ -38,20 +38,23 @@ class Cooldown:
         self.params = params
 
     def check(self, situation: Situation, now: datetime) -> Verdict:
-        plan, params = situation.plan, self.params
+        plan = situation.plan
         if plan.strategy == ESCALATE:
             return self._allow(self.Reason.TELLS_ONLY, "telling a person wears nothing out")
+        verdicts = [self._of(target, situation, now) for target in plan.targets]
+        held = [verdict for verdict in verdicts if verdict.allows is Allows.BLOCK]
+        return max(held, key=lambda verdict: verdict.until or now) if held else verdicts[0]
+
+    def _of(self, target: str, situation: Situation, now: datetime) -> Verdict:
+        params = self.params
         # An attempt from the future, after the clock jumped back, counts as recent.
         tried = sorted(
-            (
-                attempt
-                for attempt in situation.attempts
-                if attempt.target == plan.target
-                and attempt.strategy != ESCALATE
-                and attempt.ended != _NOTHING_DONE
-                and now - attempt.started_at < params.window
-            ),
-            key=lambda attempt: attempt.started_at,
+            attempt.started_at
+            for attempt in situation.attempts
+            if attempt.strategy != ESCALATE
+            and attempt.ended != _NOTHING_DONE
+            and now - attempt.started_at < params.window
+            for _ in range(attempt.times_on(target))
         )
         if len(tried) >= params.most:
             minutes = params.window.total_seconds() / 60
@@ -59,10 +62,10 @@ class Cooldown:
                 gate=self.id,
                 allows=Allows.BLOCK,
                 reason=self.Reason.RECENTLY_TRIED.value,
-                says=f"{_named(plan.target)} was acted on {len(tried)} times in {minutes:g} minutes",
-                until=tried[-params.most].started_at + params.window,
+                says=f"{_named(target)} was acted on {len(tried)} times in {minutes:g} minutes",
+                until=tried[-params.most] + params.window,
             )
-        says = f"{_named(plan.target)} was acted on {len(tried)} times lately, fewer than {params.most}"
+        says = f"{_named(target)} was acted on {len(tried)} times lately, fewer than {params.most}"
         return self._allow(self.Reason.RESTED, says)
 
     def _allow(self, reason: Reason, says: str) -> Verdict:

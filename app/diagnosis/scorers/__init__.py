@@ -1,4 +1,8 @@
-"""The scorers, in the order in which explanations show them. `fit` gives each its weight."""
+"""The scorers, in the order in which explanations show them.
+
+`fit` gives those that learn their weight. One that `build` does not name is made with the retriever alone,
+as a package's is.
+"""
 
 from app.diagnosis.scorers.embedding_linear import EmbeddingLinear
 from app.diagnosis.scorers.language_model import LanguageModel
@@ -17,4 +21,11 @@ __all__ = [
     "TfidfLinear",
 ]
 
-SCORERS = (TfidfLinear, EmbeddingLinear, NearestCases, RunbookSections, OwnCases, LanguageModel)
+SCORERS = (
+    TfidfLinear,
+    EmbeddingLinear,
+    NearestCases,
+    RunbookSections,
+    OwnCases,
+    LanguageModel,
+)

@@ -7,7 +7,10 @@ from app.intake.source import Source
 from app.intake.sources.alertmanager import Alertmanager
 from app.intake.sources.github import Github
 
-SOURCES = (Github, Alertmanager)
+SOURCES = (
+    Github,
+    Alertmanager,
+)
 
 
 def open_sources(settings: IntakeSettings) -> dict[str, Source]:
