@@ -44,6 +44,8 @@ from app.systems.targets import Targets
 BUSY = "another repair has the target"
 # Seconds between two looks at a busy target, for a day in all.
 _WAITS = (*(float(2**n) for n in range(6)), *(60.0 for _ in range(24 * 60)))
+# So long after a decision that took its targets nothing but the brake is looked at again.
+_JUST_NOW = timedelta(seconds=1)
 _LONGEST = 30  # seconds between two looks of an undoing whether its targets are free, growing
 _LEFT_TO_PEOPLE = frozenset({Effect.ESCALATE, Effect.SHADOW})
 
@@ -114,6 +116,7 @@ class Pipeline:
     def decide(self, diagnosis_id: str, origin: str, approval_id: str = "") -> Next:
         """Plans, asks every gate, stores the decision, and begins what it leads to.
 
+        A repair that is to act takes its targets in the same transaction, where they are free.
         With `approval_id` the plan that was approved is made again: the same hash runs with the
         approver's word, another one is a new question.
         """
@@ -136,6 +139,7 @@ class Pipeline:
         with self._database.writing() as session:
             decisions.govern(session)
             known = decisions.find(session, decision_id)
+            new = known is None
             if known is None:
                 situation = self._situations.now(
                     session,
@@ -185,7 +189,10 @@ class Pipeline:
                     remind_at=self._telling.first_reminder(incident, diagnosis, now),
                 )
             if known.effect is Effect.ACT:
-                return self._begin(session, known, chosen, approved_by, approvers)
+                begun = self._begin(session, known, chosen, approved_by, approvers)
+                if new:
+                    store.hold(session, begun.remediation_id, chosen.targets)
+                return begun
             if known.effect in _LEFT_TO_PEOPLE:
                 return self._begin(session, known, self._escalation(incident, diagnosis), approved_by)
         if asked:
@@ -225,9 +232,10 @@ class Pipeline:
     # --- repair ---------------------------------------------------------------------------
 
     def still(self, remediation_id: str) -> str:
-        """Takes its targets, or says why this repair must not start now: time has passed since it was decided.
+        """Takes its targets, or says why this repair must not start now.
 
-        BUSY while something else acts on one of them. All in one transaction: a pause that was
+        It is decided anew, because time has passed, unless it has its targets since a moment ago and nobody has
+        paused since. BUSY while something else acts on one of them. All in one transaction: a pause that was
         committed before it is seen, and of two processes one gets a target.
         """
         now = self._clock.now()
@@ -236,13 +244,19 @@ class Pipeline:
             remediation = store.get(session, remediation_id)
             if store.outcome(session, remediation_id):
                 return "it has ended"
-            if store.held(session).get(remediation.target) == remediation_id:
+            holds = store.held(session).get(remediation.target) == remediation_id
+            if holds and store.journal(session, remediation_id):
                 return ""  # it has started before; a crash came between that and its being recorded
-            decision = decisions.get(session, remediation.decision_id)
             incident = incidents.get(session, remediation.incident_id)
-            diagnosis = diagnoses.get(session, decision.diagnosis_id)
-            if incident.state not in OPEN or incident.episode != decision.episode:
+            episode = decisions.episode_of(session, remediation.decision_id)
+            if incident.state not in OPEN or incident.episode != episode:
                 return "the incident is no longer open"
+            ago = now - remediation.started_at
+            if holds and timedelta(0) <= ago < _JUST_NOW and not decisions.current(session):
+                metrics.START_SECONDS.observe(ago.total_seconds())
+                return ""
+            decision = decisions.get(session, remediation.decision_id)
+            diagnosis = diagnoses.get(session, decision.diagnosis_id)
             situation = self._situations.now(
                 session,
                 incident,

@@ -1,5 +1,6 @@
 """A pipeline with every gate over a real database, without the engine: a test takes each step by hand."""
 
+import itertools
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -92,7 +93,7 @@ class Governed:
             timedelta(days=30),
             Situations(self.targets, TAXONOMY),
         )
-        self._count = 0
+        self._numbers = itertools.count(1)
 
     def clear(self) -> None:
         """Everything as at the beginning."""
@@ -106,8 +107,8 @@ class Governed:
         self, target: Target, strategy: str, confidence: float = 0.9, actions: tuple[Action, ...] = ()
     ) -> Next:
         """An event that opens an incident of its own, diagnosed, planned and decided; `actions` of a playbook."""
-        self._count += 1
-        report = Report(message=f"it broke, {self._count}", target=target, fingerprint=str(self._count))
+        number = next(self._numbers)
+        report = Report(message=f"it broke, {number}", target=target, fingerprint=str(number))
         (accepted,) = Group(self.database, self.clock, lambda opened: None).commit(
             [prepare(report, "test", self.clock.now())]
         )
@@ -118,7 +119,7 @@ class Governed:
             for name, does in ((strategy, actions), (ESCALATE, ()))
         ]
         diagnosis = situations.diagnosis(
-            id=derived_id("dia", str(self._count)),
+            id=derived_id("dia", str(number)),
             incident_id=accepted.incident_id,
             at=self.clock.now(),
             confidence=confidence,

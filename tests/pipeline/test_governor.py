@@ -90,7 +90,9 @@ class Governor(RuleBasedStateMachine):
         if next_ is not None and next_.effect is Effect.ACT:
             assert not self.paused, "begun while paused"
             assert not self.frozen, "begun while frozen"
-            self.queued.append(next_.remediation_id)
+            with self.site.database.reading() as session:
+                holds = next_.remediation_id in store.held(session).values()
+            self._starts(next_.remediation_id) if holds else self.queued.append(next_.remediation_id)
 
     @rule(
         storm=st.lists(
@@ -129,6 +131,10 @@ class Governor(RuleBasedStateMachine):
         if why:
             self.site.pipeline.stop(remediation_id, why)
             return
+        self._starts(remediation_id)
+
+    def _starts(self, remediation_id: str) -> None:
+        begun = self.site.acts.load(remediation_id)
         assert not self.paused, "started while paused"
         assert not self.frozen, "started while frozen"
         assert not set(begun.plan.targets) & set(self.started), "two repairs of one target"
@@ -163,12 +169,26 @@ class Governor(RuleBasedStateMachine):
         for _ in range(len(self.started)):
             self.an_end(0, ended)
 
-    @rule(nth=st.integers(0, 5))
-    def a_crash_between_starting_and_its_record(self, nth: int) -> None:
-        """The step runs again, whatever has been paused since; it is the same start."""
-        if self.started:
-            target = sorted(self.started)[nth % len(self.started)]
-            assert self.site.pipeline.still(self.started[target]) == ""
+    @rule(nth=st.integers(0, 5), done=st.booleans())
+    def a_crash_after_the_start(self, nth: int, done: bool) -> None:
+        """The step runs again: where something was done, whatever has been paused since, it is the same start."""
+        if not self.started:
+            return
+        remediation_id = self.started[sorted(self.started)[nth % len(self.started)]]
+        if done:
+            self.site.acts.snapshot(remediation_id)
+        begun = self.site.acts.load(remediation_id)
+        why = self.site.pipeline.still(remediation_id)
+        assert why != BUSY
+        with self.site.database.reading() as session:
+            done = bool(store.journal(session, remediation_id))
+        if why:
+            assert not done, "given up in the middle"
+            self.site.pipeline.stop(remediation_id, why)
+            self.started = {held: by for held, by in self.started.items() if by != remediation_id}
+        elif not done:
+            assert not self.paused, "gone on while paused"
+            assert not self.frozen or begun.started_at == self.site.clock.now(), "gone on while frozen"
 
     @rule(minutes=st.sampled_from([1, 29, 31, 61, 400, -1, -31, -61, -1500, 1500]))
     def a_clock_jump(self, minutes: int) -> None:

@@ -91,8 +91,8 @@ def test_what_was_done_alone_is_not_done_again_in_a_playbook(site: Governed) -> 
 
 
 def test_what_happens_before_it_starts_stops_it(site: Governed) -> None:
-    waits = nightly(site)
     alone = site.happen(named(SHOP), RECOVER)
+    waits = nightly(site)
     assert (waits.effect, alone.effect) == (Effect.ACT, Effect.ACT)
     site.end(alone.remediation_id, Ended.VERIFIED)
     assert f"{RECOVER} ran on {SHOP_KEY}" in site.pipeline.still(waits.remediation_id)

@@ -95,6 +95,7 @@ class TestPause:
     def test_what_was_begun_before_does_not_start_after_it(self, site: Governed) -> None:
         first, second = begun(site), begun(site, OTHER)
         assert site.pipeline.still(first) == ""
+        site.acts.snapshot(first)
         site.pause(True)
         assert "paused by ada" in site.pipeline.still(second)
         assert site.pipeline.still(first) == "", "it has started before"
@@ -104,16 +105,15 @@ class TestPause:
     ) -> None:
         targets = [entry(f"job-{n}", RETRY) for n in range(12)]
         site.targets.path.write_text(yaml.safe_dump({"targets": targets}))
-        repairs = [begun(site, target) for target in targets[:9]]
         ready = threading.Barrier(4)
 
-        def start(some: list[str]) -> None:
+        def start(some: list[dict[str, object]]) -> None:
             ready.wait(20)
-            for remediation_id in some:
-                site.pipeline.still(remediation_id)
+            for target in some:
+                site.happen(named(target), RETRY)
 
         with ThreadPoolExecutor(3) as pool:
-            going = [pool.submit(start, repairs[n::3]) for n in range(3)]
+            going = [pool.submit(start, targets[n::3]) for n in range(3)]
             ready.wait(20)
             site.pause(True)
             with site.database.reading() as session:
