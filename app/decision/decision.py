@@ -73,10 +73,14 @@ class Attempt(Record):
 
     def times_on(self, target: str) -> int:
         """How often it acts on this target: each action there counts, and a repair once on its own target."""
+        if not self.actions:
+            return int(self.target == target)
         return sum(on == target for _, on in self.actions) or int(self.target == target)
 
     def times_with(self, strategy: str) -> int:
         """How often it acts with this strategy."""
+        if not self.actions:
+            return int(self.strategy == strategy)
         return sum(name == strategy for name, _ in self.deeds)
 
 

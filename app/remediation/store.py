@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -31,6 +32,7 @@ from app.remediation.tables import HeldRow, JournalRow, OutcomeRow, RemediationR
 _TRIALS = (Ended.VERIFIED, Ended.UNDONE, Ended.STUCK)
 # So many of the newest say what a strategy is worth: what it was years ago proves less, and costs as much.
 _JUDGED_BY = 1000
+_MOST_ATTEMPTS = 4096  # that are kept read
 # Results of actions that did nothing, as `remediate` tells them.
 _NOT_RUN = (Result.SKIPPED.value, "not reached")
 _ACTIONS: TypeAdapter[tuple[ActionEnd, ...]] = TypeAdapter(tuple[ActionEnd, ...])
@@ -284,7 +286,7 @@ def attempts(
     """
     day = timedelta(hours=24)
     rows = read.rows(session, _ATTEMPTS, since=now - back, a_day_ago=now - day, targets=list(targets))
-    found = (_attempt(row) for row in rows)
+    found = (_attempt(*row) for row in rows)
     # Of playbooks that ended an hour ago, those that acted on one of the targets.
     return tuple(
         attempt
@@ -296,10 +298,11 @@ def attempts(
 def trials(session: Session, strategy: str, most: int = 50) -> tuple[Attempt, ...]:
     """The newest repairs with this strategy that were carried through, the oldest of them first."""
     rows = read.rows(session, _CARRIED_THROUGH, strategy=strategy, most=most)
-    return tuple(_attempt(row) for row in reversed(rows))
+    return tuple(_attempt(*row) for row in reversed(rows))
 
 
-def _attempt(row: Any) -> Attempt:
+@lru_cache(_MOST_ATTEMPTS)
+def _attempt(*row: Any) -> Attempt:
     """Of a playbook that ended, only the actions that ran."""
     remediation_id, incident_id, target, strategy, started_at, ended, ended_at, told, plan = row
     actions: tuple[tuple[str, str], ...] = ()

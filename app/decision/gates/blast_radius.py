@@ -43,13 +43,8 @@ class BlastRadius:
 
     def _of(self, target: str, group: set[str], situation: Situation) -> Verdict:
         most = max(1, int(self.params.share * len(group) + 1e-9))
-        busy = {
-            other
-            for attempt in situation.attempts
-            if attempt.ended is None
-            for _, other in attempt.deeds
-            if other in group - {target}
-        }
+        under_way = (attempt for attempt in situation.attempts if attempt.ended is None)
+        busy = {other for attempt in under_way for _, other in attempt.deeds} & (group - {target})
         counts = f"{len(busy)} of the {len(group)} targets of its group are under repair, of {most} at most"
         if len(busy) < most:
             return self._verdict(Allows.ALLOW, self.Reason.FEW, counts)

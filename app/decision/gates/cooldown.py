@@ -51,10 +51,11 @@ class Cooldown:
         tried = sorted(
             attempt.started_at
             for attempt in situation.attempts
-            if attempt.strategy != ESCALATE
+            if (times := attempt.times_on(target))
+            and attempt.strategy != ESCALATE
             and attempt.ended != _NOTHING_DONE
             and now - attempt.started_at < params.window
-            for _ in range(attempt.times_on(target))
+            for _ in range(times)
         )
         if len(tried) >= params.most:
             minutes = params.window.total_seconds() / 60
