@@ -13,7 +13,7 @@ from sqlmodel import Session, col, func, select
 from app.db import read
 from app.db.alone import alone
 from app.db.bulk import add_once
-from app.decision.decision import Decision, Situation
+from app.decision.decision import Decision, Effect, Situation
 from app.decision.mode import Mode, ModeSetting
 from app.decision.tables import DecisionRow, ModeRow, PauseRow
 from app.diagnosis.diagnosis import Diagnosis
@@ -107,6 +107,15 @@ def episode_of(session: Session, decision_id: str) -> int:
         raise NotFound(f"there is no decision {decision_id}")
     episode: int = found[0].episode
     return episode
+
+
+_EFFECT = columns(col(DecisionRow.effect)).where(col(DecisionRow.id) == bindparam("id"))
+
+
+def effect_of(session: Session, decision_id: str) -> Effect | None:
+    """What was decided; None when it was not decided yet."""
+    found = read.rows(session, _EFFECT, id=decision_id)
+    return Effect(found[0].effect) if found else None
 
 
 def of_incident(session: Session, incident_id: str) -> list[Decision]:

@@ -2,7 +2,7 @@
 
 Comes in:  an opened or reopened incident; an answered approval.
 Goes out:  a diagnosis, a decision, and where it came to that a repair with its outcome.
-Flow:      `heal` diagnoses, plans and decides. To act it begins a remediation and goes on to
+Flow:      `workflows` has the order, `Pipeline` the steps. `heal` diagnoses, plans and decides. To act it begins a remediation and goes on to
            `repair`; to ask it stores an approval and ends. The answer starts `answered`.
 Ids:       a workflow's id is derived from what it is about (incident and episode, approval,
            remediation), so that starting twice is once.

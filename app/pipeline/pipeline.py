@@ -1,7 +1,6 @@
-"""The verbs in order: diagnose, plan, decide, remediate, record, learn.
+"""The steps of the workflows: diagnose, plan, decide, start, conclude, learn; `workflows` has them in order.
 
-`heal`, `answered`, `repair` and `undone` are the bodies of the workflows; `Pipeline`'s methods are their steps.
-Each step may run again, also after those that follow it have run, and then does its work once.
+Each may run again, also after those that follow it have run, and then does its work once.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,25 +36,21 @@ from app.remediation.acts import Acted
 from app.remediation.approve import Answer
 from app.remediation.outcome import Ended, Outcome
 from app.remediation.plan import ESCALATE, plan
-from app.remediation.remediate import Acts, Durable, remediate, take_back
+from app.remediation.remediate import Acts
 from app.remediation.strategy import Strategies
 from app.systems.targets import Targets
 
 BUSY = "another repair has the target"
-# Seconds between two looks at a busy target, for a day in all.
-_WAITS = (*(float(2**n) for n in range(6)), *(60.0 for _ in range(24 * 60)))
 # So long after a decision that took its targets nothing but the brake is looked at again.
 _JUST_NOW = timedelta(seconds=1)
-_LONGEST = 30  # seconds between two looks of an undoing whether its targets are free, growing
-_LEFT_TO_PEOPLE = frozenset({Effect.ESCALATE, Effect.SHADOW})
+LEFT_TO_PEOPLE = frozenset({Effect.ESCALATE, Effect.SHADOW})
 
 
 class Next(Record):
-    """What a decision leads to; `remediation_id` and `target` are set when a repair was begun."""
+    """What a decision leads to; `remediation_id` is set when a repair was begun."""
 
     effect: Effect
     remediation_id: str = ""
-    target: str = ""
 
 
 class Pipeline:
@@ -191,9 +186,9 @@ class Pipeline:
             if known.effect is Effect.ACT:
                 begun = self._begin(session, known, chosen, approved_by, approvers)
                 if new:
-                    store.hold(session, begun.remediation_id, chosen.targets)
+                    store.hold(session, begun.remediation_id, chosen.targets, now)
                 return begun
-            if known.effect in _LEFT_TO_PEOPLE:
+            if known.effect in LEFT_TO_PEOPLE:
                 return self._begin(session, known, self._escalation(incident, diagnosis), approved_by)
         if asked:
             two = " Two different persons must say yes." if people > 1 else ""
@@ -220,7 +215,7 @@ class Pipeline:
                 plan=plan_,
             ),
         )
-        return Next(effect=decision.effect, remediation_id=remediation_id, target=plan_.target)
+        return Next(effect=decision.effect, remediation_id=remediation_id)
 
     def _escalation(self, incident: Incident, diagnosis: Diagnosis) -> Plan:
         told = Choice(
@@ -270,7 +265,7 @@ class Pipeline:
             effect, _, says = self._decide.decide(situation, now)
             if effect is not Effect.ACT:
                 return says
-            if not store.hold(session, remediation_id, remediation.plan.targets):
+            if not store.hold(session, remediation_id, remediation.plan.targets, now):
                 return BUSY
         metrics.START_SECONDS.observe((now - decision.at).total_seconds())
         return ""
@@ -279,11 +274,25 @@ class Pipeline:
         """Takes every target of the repair's plan, unless something else acts on one of them."""
         with self._database.writing() as session:
             decisions.govern(session)
-            return store.hold(session, by, store.get(session, remediation_id).plan.targets)
+            return store.hold(session, by, self.acts.load(remediation_id).plan.targets, self._clock.now())
 
     def stop(self, remediation_id: str, why: str) -> Outcome:
         """Ends a repair that never started; of one that has ended, the outcome."""
         return self.acts.end(remediation_id, Ended.STOPPED, why, "")
+
+    def begun(self, incident_id: str, episode: int) -> Next | None:
+        """The repair that this episode has led to already; None when it has led to none."""
+        decision_id = decision_id_of(derived_id("dia", incident_id, str(episode), "opened"), "opened")
+        with self._database.reading() as session:
+            effect = decisions.effect_of(session, decision_id)
+        if effect is not Effect.ACT:
+            return None
+        return Next(effect=effect, remediation_id=derived_id("rem", decision_id))
+
+    def broke(self, remediation_id: str, why: str) -> None:
+        """Ends a repair that our own defect cut off, and tells a person: what it did stands."""
+        says = f"Mendline failed in the middle of it: {why}"
+        self.conclude(self.acts.end(remediation_id, Ended.HANDED_OVER, says, ""))
 
     def conclude(self, outcome: Outcome) -> None:
         """Resolves the incident or hands it to a person, and learns from what was verified."""
@@ -412,6 +421,14 @@ class Pipeline:
             "other": approval.other if answer is Answer.DENIED else "",
         }
 
+    def not_followed(self, approval_id: str, why: str) -> None:
+        """Tells a person that nothing follows from their answer, because of our own defect."""
+        with self._database.writing() as session:
+            approve.mark_followed(session, approval_id)
+            incident = incidents.get(session, approve.get(session, approval_id).incident_id)
+        says = f"the answer could not be followed: {why}"
+        self._telling.tell("escalated", incident, says, f"answered:{approval_id}")
+
     def unfollowed(self) -> list[str]:
         """Answers that nothing has followed from: given on the command line, or left by a crash."""
         self._close_waiting()
@@ -450,57 +467,3 @@ class Pipeline:
 def _reasons(decision: Decision) -> str:
     held = [verdict.says for verdict in decision.verdicts if verdict.allows != "allow"]
     return " ".join(dict.fromkeys([*held, *decision.considered]))[:1000]
-
-
-async def heal(
-    durable: Durable, pipeline: Pipeline, incident_id: str, episode: int, origin: str = "opened"
-) -> Next:
-    """One episode of an incident, to a decision. A repair that it begins is started by the caller."""
-    diagnosis_id = await durable.step("diagnose", pipeline.diagnose, incident_id, episode, origin)
-    return await _decide(durable, pipeline, diagnosis_id, origin, "")
-
-
-async def _decide(
-    durable: Durable, pipeline: Pipeline, diagnosis_id: str, origin: str, approval_id: str
-) -> Next:
-    decided = await durable.step("decide", pipeline.decide, diagnosis_id, origin, approval_id)
-    if decided.effect in _LEFT_TO_PEOPLE:
-        await durable.step("hand over", pipeline.hand_over, decided.remediation_id)
-    return decided
-
-
-async def answered(durable: Durable, pipeline: Pipeline, approval_id: str) -> Next:
-    """An approval that has its answer, to what follows from it."""
-    read = await durable.step("read answer", pipeline.read_answer, approval_id)
-    if read["answer"] == Answer.APPROVED or read.get("other"):
-        return await _decide(durable, pipeline, read["diagnosis_id"], approval_id, approval_id)
-    if read["again"]:
-        return await heal(durable, pipeline, read["incident_id"], int(read["episode"]), approval_id)
-    return Next(effect=Effect.IGNORE)
-
-
-async def repair(durable: Durable, pipeline: Pipeline, remediation_id: str) -> Outcome:
-    """A begun remediation, to its outcome."""
-    why = await durable.step("still", pipeline.still, remediation_id)
-    for wait in _WAITS:
-        if why != BUSY:
-            break
-        await durable.sleep(wait)
-        why = await durable.step("still", pipeline.still, remediation_id)
-    if why:
-        outcome = await durable.step("stop", pipeline.stop, remediation_id, why)
-    else:
-        remediation = await durable.step("load", pipeline.acts.load, remediation_id)
-        outcome = await remediate(durable, pipeline.acts, remediation)
-    await durable.step("conclude", pipeline.conclude, outcome)
-    return outcome
-
-
-async def undone(durable: Durable, pipeline: Pipeline, remediation_id: str) -> None:
-    """An ended remediation that a person wants undone, to the end of that."""
-    looks = 1
-    while not await durable.step(f"hold {looks}", pipeline.hold, f"undo:{remediation_id}", remediation_id):
-        await durable.sleep(min(looks, _LONGEST))
-        looks += 1
-    taken_back = await take_back(durable, pipeline.acts, remediation_id)
-    await durable.step("undone", pipeline.undone, remediation_id, taken_back)

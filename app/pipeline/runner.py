@@ -1,15 +1,20 @@
 """The runner: workflows on DBOS. The one file that knows it."""
 
+import asyncio
 import math
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import cache, partial
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from dbos import DBOS, DBOSConfig, SetWorkflowID, StepOptions, WorkflowHandle
+import tenacity
+from dbos import DBOS, DBOSConfig, SetWorkflowID, StepOptions
+from dbos._core import WorkflowHandleAsyncPolling
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 
 from app.db.engine import Database
 from app.db.names import Names, lock_file
@@ -21,11 +26,13 @@ from app.foundation.lanes import Lane
 from app.foundation.logging import log
 from app.foundation.traces import Episode
 from app.incidents import store as incidents
-from app.pipeline.pipeline import Next, Pipeline, answered, heal, repair, undone
+from app.pipeline.pipeline import Next, Pipeline
 from app.pipeline.settings import PipelineSettings
 from app.pipeline.stretch import Body, Stretches
+from app.pipeline.workflows import answered, heal, repair, undone
 from app.remediation import approve
 from app.remediation import store as repairs
+from app.remediation.acts import Acted
 
 R = TypeVar("R")
 
@@ -44,11 +51,20 @@ _NAME_WITHIN = 15.0
 _CONNECTIONS = {True: 2, False: 10}
 _UNDER_WAY = ("PENDING", "ENQUEUED")
 _BACKUPS_EVERY = 3600.0  # seconds
-# Seconds after which a diagnosis that has not ended is looked at.
-_LONG = 60.0
-# A database that does not answer for a while, or a defect of ours: the steps find what they did before.
+# A database that does not answer, a disk that is full: nothing can be told either, so the work waits for them. Any
+# other error is a defect, which would only come again.
+_WAITED_FOR = (OperationalError, InterfaceError, TimeoutError, OSError)
+_AGAIN_AFTER = 2.0  # seconds
 _STRETCH = StepOptions(
-    name="stretch", retries_allowed=True, max_attempts=6, interval_seconds=0.5, backoff_rate=3
+    name="stretch",
+    retries_allowed=True,
+    max_attempts=10**9,
+    interval_seconds=_AGAIN_AFTER,
+    backoff_rate=1,
+    should_retry=lambda error: isinstance(error, _WAITED_FOR),
+)
+_patiently = tenacity.retry(
+    retry=tenacity.retry_if_exception_type(_WAITED_FOR), wait=tenacity.wait_fixed(_AGAIN_AFTER)
 )
 
 
@@ -77,13 +93,18 @@ class Runner:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        # What is diagnosed here, since when; what another worker diagnoses; and since when the names of others
-        # have been nobody's.
-        self._healing: dict[tuple[str, int], float] = {}
+        # What is diagnosed here; what is diagnosed otherwise, by another worker or resumed; what is repaired here;
+        # and since when the names of others have been nobody's.
+        self._healing: set[tuple[str, int]] = set()
         self._elsewhere: set[tuple[str, int]] = set()
+        self._repairing: set[str] = set()
         self._nobodys: dict[str, float] = {}
         self._names = None if database.is_sqlite else Names(database.url)
         self._lock: IO[bytes] | None = None
+        # The loop on which workflows run that were begun here. A workflow that is begun outside of any loop would
+        # end with an error when the service is stopped, and never be resumed.
+        self._loop: asyncio.Runner | None = None
+        self._closing = asyncio.Event()
         DBOS(
             config=DBOSConfig(
                 name="mendline",
@@ -98,12 +119,20 @@ class Runner:
 
         @DBOS.workflow(name="heal", max_recovery_attempts=100)
         async def heal_workflow(incident_id: str, episode: int) -> None:
-            await self._follow(await self._healed(incident_id, episode))
+            next_ = await self._healed(incident_id, episode)
+            if next_.effect is Effect.ACT:
+                await self._repair(next_.remediation_id)
 
         @DBOS.workflow(name="answered", max_recovery_attempts=100)
         async def answered_workflow(approval_id: str) -> None:
             whose = partial(self._asked_about, approval_id)
-            await self._follow(await self._run(lambda steps: answered(steps, pipeline, approval_id), whose))
+            try:
+                next_ = await self._run(lambda steps: answered(steps, pipeline, approval_id), whose)
+            except Exception as error:
+                await self._lane.run(_patiently(pipeline.not_followed), approval_id, _says(error))
+                return
+            if next_.effect is Effect.ACT:
+                await self._repair(next_.remediation_id)
 
         @DBOS.workflow(name="repair", max_recovery_attempts=100)
         async def repair_workflow(remediation_id: str) -> None:
@@ -112,7 +141,11 @@ class Runner:
         @DBOS.workflow(name="undo", max_recovery_attempts=100)
         async def undo_workflow(remediation_id: str) -> None:
             whose = partial(self._repaired_by, remediation_id)
-            await self._run(lambda steps: undone(steps, pipeline, remediation_id), whose)
+            try:
+                await self._run(lambda steps: undone(steps, pipeline, remediation_id), whose)
+            except Exception as error:
+                failed = Acted(how="failed", says=_says(error))
+                await self._lane.run(_patiently(pipeline.undone), remediation_id, failed)
 
         self._heal, self._answered, self._undo = heal_workflow, answered_workflow, undo_workflow
         self._adopted = repair_workflow
@@ -121,6 +154,12 @@ class Runner:
         """Takes its name, launches the engine (which resumes what was under way), the starter and the sweeps."""
         self.take_name()
         DBOS.launch()
+        ready = threading.Event()
+        self._threads.append(
+            threading.Thread(target=self._host, args=(ready,), name="workflows", daemon=True)
+        )
+        self._threads[0].start()
+        ready.wait()
         self._adopt()
         workers = () if self._names is None else (self._watch,)
         for target in (self._start_incidents, self._sweep, *workers):
@@ -132,6 +171,8 @@ class Runner:
         """Stops taking up work; what is under way is resumed at the next start."""
         self._stop.set()
         self._wake.set()
+        if self._loop is not None:
+            self._loop.get_loop().call_soon_threadsafe(self._closing.set)
         for thread in self._threads:
             thread.join(timeout=10)
         DBOS.destroy()
@@ -148,13 +189,28 @@ class Runner:
 
     def answer(self, approval_id: str) -> None:
         """Starts what follows from an answered approval; twice is once."""
-        with SetWorkflowID(f"answered:{approval_id}"):
-            DBOS.start_workflow(self._answered, approval_id)
+        self._begin(f"answered:{approval_id}", self._answered, approval_id)
 
     def undo(self, remediation_id: str) -> None:
         """Starts the undoing that a person asked for; twice is once."""
-        with SetWorkflowID(f"undo:{remediation_id}"):
-            DBOS.start_workflow(self._undo, remediation_id)
+        self._begin(f"undo:{remediation_id}", self._undo, remediation_id)
+
+    def _host(self, ready: threading.Event) -> None:
+        """Runs workflows until the service is stopped; what is under way then is resumed at the next start."""
+        with asyncio.Runner() as self._loop:
+            self._loop.get_loop().call_soon(ready.set)
+            self._loop.run(self._closing.wait())
+
+    def _begin(self, id_: str, workflow: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> bool:
+        """Whether it runs here now: one with this id may have been begun before, here or elsewhere."""
+        assert self._loop is not None
+
+        async def begin() -> bool:
+            with SetWorkflowID(id_):
+                handle = await DBOS.start_workflow_async(workflow, *args)
+            return not isinstance(handle, WorkflowHandleAsyncPolling)
+
+        return asyncio.run_coroutine_threadsafe(begin(), self._loop.get_loop()).result()
 
     async def _run(self, body: Body[R], whose: Callable[[], Episode]) -> R:
         """A workflow's body to its end: recorded stretches on the lane, durable sleeps."""
@@ -176,16 +232,31 @@ class Runner:
         whose = partial(_traced, lambda: Episode(incident_id, episode))
         stretches = Stretches(lambda steps: heal(steps, self._pipeline, incident_id, episode), whose)
         try:
-            next_: Next = (await self._diagnosing.run(stretches.on)).result
+            begun = await self._lane.run(_patiently(self._pipeline.begun), incident_id, episode)
+            if begun is None:
+                begun = (await self._diagnosing.run(_patiently(stretches.on))).result
+            next_: Next = begun
             return next_
         except Exception as error:
             log(__name__).error("incident.not_healed", incident_id=incident_id, exc_info=error)
-            says = f"{type(error).__name__}: {error}"[:300]
-            await self._diagnosing.run(self._pipeline.undiagnosed, incident_id, says)
+            await self._lane.run(_patiently(self._pipeline.undiagnosed), incident_id, _says(error))
             return Next(effect=Effect.IGNORE)
         finally:
-            self._healing.pop((incident_id, episode), None)
+            self._healing.discard((incident_id, episode))
             self._wake.set()
+
+    async def _repair(self, remediation_id: str) -> None:
+        if remediation_id in self._repairing:
+            return  # a former version left it under way twice: by itself, and in what began it
+        self._repairing.add(remediation_id)
+        whose = partial(self._repaired_by, remediation_id)
+        try:
+            await self._run(lambda steps: repair(steps, self._pipeline, remediation_id), whose)
+        except Exception as error:
+            log(__name__).error("repair.failed", remediation_id=remediation_id, exc_info=error)
+            await self._lane.run(_patiently(self._pipeline.broke), remediation_id, _says(error))
+        finally:
+            self._repairing.discard(remediation_id)
 
     def _asked_about(self, approval_id: str) -> Episode:
         with self._database.reading() as session:
@@ -196,15 +267,6 @@ class Runner:
         with self._database.reading() as session:
             decision = decisions.get(session, repairs.get(session, remediation_id).decision_id)
         return Episode(decision.incident_id, decision.episode, under=remediation_id)
-
-    async def _follow(self, next_: Next) -> None:
-        """Goes on to the repair that a decision began."""
-        if next_.effect is Effect.ACT:
-            await self._repair(next_.remediation_id)
-
-    async def _repair(self, remediation_id: str) -> None:
-        whose = partial(self._repaired_by, remediation_id)
-        await self._run(lambda steps: repair(steps, self._pipeline, remediation_id), whose)
 
     def _start_incidents(self) -> None:
         """Takes up incidents that no workflow has begun with, a few at a time."""
@@ -222,18 +284,18 @@ class Runner:
     def _unhandled(self) -> list[tuple[str, int]]:
         """What there is room for: the newest, which must not wait behind what a flood left, and the oldest, which
         must not wait for ever."""
+        # Before the query: one that ends meanwhile may be found by it still.
+        busy = self._healing | self._elsewhere
         room = self._settings.workers - len(self._healing)
         if room <= 0 or self._stop.is_set():
             return []
-        limit = room + len(self._healing) + len(self._elsewhere)
+        limit = room + len(busy)
         with self._database.reading() as session:
             newest = incidents.unhandled(session, limit, newest=True)
             oldest = incidents.unhandled(session, limit)
-        found = dict.fromkeys(one for pair in zip(newest, oldest, strict=True) for one in pair)
+        found = dict.fromkeys(filter(None, chain.from_iterable(zip_longest(newest, oldest))))
         self._elsewhere &= found.keys()
-        return [which for which in found if which not in self._healing and which not in self._elsewhere][
-            :room
-        ]
+        return [which for which in found if which not in busy][:room]
 
     def _hold_back(self) -> None:
         """Storing events comes first: under a flood the diagnosing slows down, not the 202."""
@@ -242,28 +304,16 @@ class Runner:
             pass
 
     def _heal_one(self, which: tuple[str, int]) -> None:
-        if self._stop.is_set():
-            return
-        self._healing[which] = time.monotonic()
-        with SetWorkflowID(_id_of(which)):
-            handle: WorkflowHandle[Any] = DBOS.start_workflow(self._heal, *which)
-        if self._names is not None:
-            begun = handle.get_status()
-            if begun.executor_id != self._settings.executor and begun.status in _UNDER_WAY:
-                self._elsewhere.add(which)
-                self._healing.pop(which, None)
-
-    def _look_again(self) -> None:
-        """Makes room where a workflow was over before it was noted, and tells of what could not be told."""
-        for which, since in list(self._healing.items()):
-            if time.monotonic() - since < _LONG:
-                continue
-            status = DBOS.get_workflow_status(_id_of(which))
-            if status is None or status.status not in _UNDER_WAY:
-                if status is not None and status.status == "ERROR":
-                    self._pipeline.undiagnosed(which[0], "its diagnosis failed")
-                self._healing.pop(which, None)
-                self._wake.set()
+        incident_id, episode = which
+        self._healing.add(which)
+        here = False
+        try:
+            here = self._begin(f"heal:{incident_id}:{episode}", self._heal, *which)
+        finally:
+            if not here:
+                self._healing.discard(which)
+        if not here:
+            self._elsewhere.add(which)
 
     def _sweep(self) -> None:
         looked, swept = -math.inf, -_BACKUPS_EVERY
@@ -274,7 +324,6 @@ class Runner:
                 if time.monotonic() - looked >= _TAKE_BACK_SECONDS:
                     looked = time.monotonic()
                     self._pipeline.take_back()
-                self._look_again()
                 self._pipeline.remind()
                 for remediation_id in self._pipeline.undos():
                     self.undo(remediation_id)
@@ -291,8 +340,7 @@ class Runner:
         for workflow in left:
             body: Any = bodies.get(workflow.name)
             if body is not None and workflow.input is not None:
-                with SetWorkflowID(f"{workflow.workflow_id}~{WORKFLOW_VERSION}"):
-                    DBOS.start_workflow(body, *workflow.input["args"])
+                self._begin(f"{workflow.workflow_id}~{WORKFLOW_VERSION}", body, *workflow.input["args"])
                 DBOS.cancel_workflow(workflow.workflow_id)
                 log(__name__).info("workflow.adopted", workflow_id=workflow.workflow_id)
 
@@ -355,9 +403,8 @@ class Runner:
                 self._names.give_back(name)
 
 
-def _id_of(which: tuple[str, int]) -> str:
-    incident_id, episode = which
-    return f"heal:{incident_id}:{episode}"
+def _says(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:300]
 
 
 def _traced(whose: Callable[[], Episode], name: str, call: Callable[[], R]) -> R:

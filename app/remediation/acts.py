@@ -41,6 +41,7 @@ from app.remediation.strategy import (
 
 MOST_RETRIES = 5
 _MOST_LOADED = 256
+_TAKEN_BACK = "it was undone"
 
 
 class Point(StrEnum):
@@ -146,8 +147,17 @@ class Acts:
     def snapshot(self, remediation_id: str, nth: int = 0) -> Acted:
         """Keeps what undoing this part needs."""
         part = self._part(remediation_id, nth)
-        if kept := self._journal(remediation_id, part).snapshot:
-            return Acted(how="done", says=kept.says)
+        journal = self._journal(remediation_id, part)
+        if journal.snapshot:
+            return Acted(how="done", says=journal.snapshot.says)
+        if part.first in journal.failures:
+            return journal.failures[part.first]
+        taken = self._snapshot(remediation_id, part)
+        if taken.how != "done":
+            self._note(remediation_id, Kind.FAILED, part.first, taken)
+        return taken
+
+    def _snapshot(self, remediation_id: str, part: Part) -> Acted:
         self._reach(Point.BEGUN, part.plan.strategy)
         folder = self._backups / remediation_id / part.name
         folder.mkdir(parents=True, exist_ok=True)
@@ -158,7 +168,7 @@ class Acts:
         except Exception as error:
             return Acted(how="human", says=self._defect("snapshot", remediation_id, part, error))
         self._reach(Point.SNAPSHOT_TAKEN, part.plan.strategy)
-        self._note(remediation_id, Kind.SNAPSHOT, nth, taken)
+        self._note(remediation_id, Kind.SNAPSHOT, part.nth, taken)
         self._reach(Point.SNAPSHOT_STORED, part.plan.strategy)
         return Acted(how="done", says=taken.says)
 
@@ -175,6 +185,8 @@ class Acts:
                 return Acted(how="done", says=receipt.says)
         if place in journal.failures:
             return journal.failures[place]
+        if journal.undone:
+            return Acted(how="failed", says=_TAKEN_BACK)
         acted = self._act(remediation_id, part, part.plan.steps[index], attempt, journal)
         if acted.how not in ("done", "later"):
             self._note(remediation_id, Kind.FAILED, place, acted)
@@ -220,6 +232,8 @@ class Acts:
             before = store.noted(session, remediation_id, Kind.CHECK, place, look)
         if before:
             return Looked.model_validate_json(before)
+        if journal.undone:
+            return Looked(how="disproved", says=_TAKEN_BACK)
         looked: Verified | Pending | Disproved | HandedOver
         try:
             looked = self._strategy(part).verify(part.plan, journal.receipts)

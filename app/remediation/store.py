@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Integer, bindparam, case, delete
 from sqlalchemy import select as columns
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, and_, col, exists, func, or_, select
 
 from app.db import read
@@ -202,11 +203,32 @@ def outcomes_of(session: Session, incident_id: str) -> list[Outcome]:
     return [_outcome(row) for row in rows]
 
 
-def hold(session: Session, by: str, targets: Sequence[str]) -> bool:
-    """Takes all of the targets for `by`, or none when another has one of them. Taking twice is once.
+_mine = aliased(RemediationRow)
+_BEFORE_ME = (
+    columns(col(RemediationRow.id))
+    .outerjoin(OutcomeRow, col(OutcomeRow.remediation_id) == RemediationRow.id)
+    .join(_mine, col(_mine.id) == bindparam("me"))
+    .where(
+        col(RemediationRow.target).in_(bindparam("targets", expanding=True)),
+        col(RemediationRow.strategy) != ESCALATE,
+        col(RemediationRow.started_at) < _mine.started_at,
+        # Nothing waits longer than a day.
+        col(RemediationRow.started_at) > bindparam("since", type_=UtcDateTime),
+        col(OutcomeRow.remediation_id).is_(None),
+    )
+    .limit(1)
+)
+
+
+def hold(session: Session, by: str, targets: Sequence[str], now: datetime) -> bool:
+    """Takes all of the targets for `by`, or none when another has one of them, or has waited longer for one.
+    Taking twice is once.
 
     A target is the table's key, so that of two processes one gets it.
     """
+    since = now - timedelta(hours=24)
+    if read.rows(session, _BEFORE_ME, me=by, targets=list(targets), since=since):
+        return False
     there = held(session)
     if {there[target] for target in targets if target in there} - {by}:
         return False

@@ -7,6 +7,7 @@ far side must still be as the receipts left it: each strategy's rollback refuses
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import orjson
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
@@ -42,7 +43,11 @@ class Undo(Record):
 
 def standing(plan: Plan, journal: Sequence[Entry]) -> list[int]:
     """The parts that may have done something which was not taken back, in order."""
-    taken_back = {entry.step for entry in journal if entry.kind is Kind.UNDO}
+    taken_back = {
+        entry.step
+        for entry in journal
+        if entry.kind is Kind.UNDO and orjson.loads(entry.body)["how"] == "done"
+    }
     begun = [entry.step for entry in journal if entry.kind is Kind.INTENT]
     return [
         part.nth

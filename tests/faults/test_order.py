@@ -67,6 +67,18 @@ def test_incidents_of_one_target_never_overlap(site: Mendline, job: Job, killed:
     assert set(job.server.asked.values()) == {1}
 
 
+def test_what_is_under_way_when_it_is_stopped_goes_on_after_the_next_start(site: Mendline, job: Job) -> None:
+    target = job.register(site, "shared")
+    site.start()
+    incident_id = site.api.report(f"{job.message} once", target)
+    until(lambda: bool(under_way(job)))
+    assert site.stop() == 0
+    site.start()
+    finish_one(site, job, [incident_id])
+    assert [outcome["ended"] for outcome in outcomes(site.api.ended(incident_id))] == ["verified"]
+    assert job.server.acted == 1
+
+
 def test_incidents_of_two_targets_do(site: Mendline, job: Job) -> None:
     """So that the test above proves something."""
     site.start()

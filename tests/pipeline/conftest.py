@@ -31,9 +31,10 @@ from app.people.directory import DirectoryFile
 from app.people.notify import Notify
 from app.people.settings import PeopleSettings
 from app.pipeline.card import Cards
-from app.pipeline.pipeline import Next, Pipeline, answered, heal, repair
+from app.pipeline.pipeline import Next, Pipeline
 from app.pipeline.situation import Situations
 from app.pipeline.tell import Telling
+from app.pipeline.workflows import answered, heal, repair
 from app.remediation import approve
 from app.remediation.approve import Answer
 from app.remediation.remediate import Acts

@@ -16,7 +16,8 @@ from app.decision.decision import Effect
 from app.decision.policy import Policy, Rule, Trust, When
 from app.decision.settings import DecisionSettings
 from app.pipeline.pipeline import BUSY
-from app.remediation import store
+from app.remediation import approve, store
+from app.remediation.approve import Answer
 from app.remediation.outcome import Ended
 from app.tables import metadata
 from tests.pipeline.governed import Governed, entry, named
@@ -71,6 +72,19 @@ class TestClaim:
         with site.database.reading() as session:
             assert set(store.held(session).values()) == {second, elsewhere}
 
+    def test_who_waits_longest_is_next(self, site: Governed) -> None:
+        still, clock = site.pipeline.still, site.clock
+        first = begun(site)
+        clock.advance(timedelta(seconds=10))
+        second = begun(site)
+        clock.advance(timedelta(seconds=10))
+        site.end(first, Ended.VERIFIED)
+        third = begun(site)
+        assert still(third) == BUSY, "the target is free, and another one has waited for it"
+        assert still(second) == ""
+        site.end(second, Ended.VERIFIED)
+        assert still(third) == ""
+
     def test_of_many_at_once_one_gets_it(self, site: Governed) -> None:
         repairs = [begun(site) for _ in range(6)]
         ready = threading.Barrier(len(repairs))
@@ -86,9 +100,33 @@ class TestClaim:
     def test_what_is_claimed_past_the_gates_is_refused_by_the_table(self, site: Governed) -> None:
         first, second = (site.acts.load(begun(site)) for _ in range(2))
         with site.database.writing() as session:
-            assert store.hold(session, first.id, [first.target])
+            assert store.hold(session, first.id, [first.target], site.clock.now())
         with site.database.writing() as session:
-            assert not store.hold(session, second.id, [second.target])
+            assert not store.hold(session, second.id, [second.target], site.clock.now())
+
+
+class TestDefect:
+    def test_a_repair_that_our_own_defect_cut_off_is_handed_over_and_lets_go(self, site: Governed) -> None:
+        cut_off = begun(site)
+        assert site.pipeline.still(cut_off) == ""
+        site.pipeline.broke(cut_off, "ValueError: no such thing")
+        with site.database.reading() as session:
+            outcome = store.outcome(session, cut_off)
+            assert store.held(session) == {}
+        assert outcome is not None
+        assert (outcome.ended, outcome.says) == (
+            Ended.HANDED_OVER,
+            "Mendline failed in the middle of it: ValueError: no such thing",
+        )
+
+    def test_an_answer_that_could_not_be_followed_is_not_tried_for_ever(self, site: Governed) -> None:
+        site.happen(named(LOAD), RECOVER)
+        (waiting,) = site.waiting()
+        with site.database.writing() as session:
+            approve.answer(session, waiting.id, Answer.APPROVED, actor="ada", at=site.clock.now())
+        assert site.pipeline.unfollowed() == [waiting.id]
+        site.pipeline.not_followed(waiting.id, "ValueError: no such thing")
+        assert site.pipeline.unfollowed() == []
 
 
 class TestPause:

@@ -279,6 +279,35 @@ async def test_what_only_a_person_can_go_on_with_is_not_begun_again(tmp_path: Pa
     assert (first.ended, world.strategy.keys, world.strategy.world) == (Ended.HANDED_OVER, asked, [])
 
 
+async def test_what_could_not_be_kept_is_not_tried_after_the_end(tmp_path: Path) -> None:
+    world = World(tmp_path, playbook(a={}, b={}), b="no backup")
+    first = await world.run()
+    del world.strategy.ill["b"]
+    world.engine = Engine()
+    assert await world.run() == first
+    assert (first.ended, world.strategy.world) == (Ended.HANDED_OVER, [])
+
+
+async def test_what_was_undone_is_not_found_to_have_helped(tmp_path: Path) -> None:
+    world = World(tmp_path, playbook(a={"timeout": 2}), a="pending")
+    await world.run()
+    with world.database.writing() as session:
+        session.connection().exec_driver_sql("DELETE FROM outcome")
+    del world.strategy.ill["a"]
+    world.engine = Engine()
+    outcome = await world.run()
+    assert (outcome.ended, world.strategy.world) == (Ended.UNDONE, [])
+
+
+async def test_an_undoing_that_failed_is_not_told_as_done(tmp_path: Path) -> None:
+    world = World(tmp_path, playbook(a={}, b={}))
+    await world.run()
+    world.strategy.ill["b"] = "stuck"
+    for _ in range(2):
+        taken = await take_back(Engine(), world.acts, "rem_1")
+        assert (taken.how, taken.says, world.strategy.world) == ("failed", "b stays", ["a", "b"])
+
+
 async def test_what_stands_is_taken_back_later_and_only_that(tmp_path: Path) -> None:
     world = World(tmp_path, playbook(a={}, b={"on_error": OnError.CONTINUE}, c={}), b="no")
     await world.run()

@@ -114,10 +114,12 @@ async def test_old_backups_are_swept(tmp_path: Path) -> None:
 async def test_targets_are_held_all_or_none_until_the_end(tmp_path: Path) -> None:
     world = World(tmp_path, single("a"))
     with world.database.writing() as session:
-        assert store.hold(session, "rem_1", ["one", "two"])
-        assert store.hold(session, "rem_1", ["one", "two"]), "holding twice is once"
-        assert not store.hold(session, "rem_2", ["three", "two"])
-        assert store.hold(session, "rem_3", ["three"]), "what could not be held whole is not held in part"
+        assert store.hold(session, "rem_1", ["one", "two"], NOW)
+        assert store.hold(session, "rem_1", ["one", "two"], NOW), "holding twice is once"
+        assert not store.hold(session, "rem_2", ["three", "two"], NOW)
+        assert store.hold(session, "rem_3", ["three"], NOW), (
+            "what could not be held whole is not held in part"
+        )
     await world.run()
     with world.database.writing() as session:
-        assert store.hold(session, "rem_2", ["two"])
+        assert store.hold(session, "rem_2", ["two"], NOW)
