@@ -186,7 +186,7 @@ class Acts:
         if place in journal.failures:
             return journal.failures[place]
         if journal.undone:
-            return Acted(how="failed", says=_TAKEN_BACK)
+            return Acted(how="human", says=_TAKEN_BACK)
         acted = self._act(remediation_id, part, part.plan.steps[index], attempt, journal)
         if acted.how not in ("done", "later"):
             self._note(remediation_id, Kind.FAILED, place, acted)
