@@ -51,6 +51,7 @@ _NAME_WITHIN = 15.0
 _CONNECTIONS = {True: 2, False: 10}
 _UNDER_WAY = ("PENDING", "ENQUEUED")
 _BACKUPS_EVERY = 3600.0  # seconds
+_BEGUN_WITHIN = 60.0  # seconds; what is not begun, because the service stops, is found again
 # A database that does not answer, a disk that is full: nothing can be told either, so the work waits for them. Any
 # other error is a defect, which would only come again.
 _WAITED_FOR = (OperationalError, InterfaceError, TimeoutError, OSError)
@@ -62,9 +63,6 @@ _STRETCH = StepOptions(
     interval_seconds=_AGAIN_AFTER,
     backoff_rate=1,
     should_retry=lambda error: isinstance(error, _WAITED_FOR),
-)
-_patiently = tenacity.retry(
-    retry=tenacity.retry_if_exception_type(_WAITED_FOR), wait=tenacity.wait_fixed(_AGAIN_AFTER)
 )
 
 
@@ -92,6 +90,13 @@ class Runner:
         self._lane = Lane("steps", max(4, settings.workers * 2))
         self._wake = threading.Event()
         self._stop = threading.Event()
+        self._patiently = tenacity.retry(
+            retry=tenacity.retry_if_exception_type(_WAITED_FOR),
+            wait=tenacity.wait_fixed(_AGAIN_AFTER),
+            sleep=tenacity.sleep_using_event(self._stop),
+            stop=tenacity.stop_when_event_set(self._stop),
+            reraise=True,
+        )
         self._threads: list[threading.Thread] = []
         # What is diagnosed here; what is diagnosed otherwise, by another worker or resumed; what is repaired here;
         # and since when the names of others have been nobody's.
@@ -129,7 +134,7 @@ class Runner:
             try:
                 next_ = await self._run(lambda steps: answered(steps, pipeline, approval_id), whose)
             except Exception as error:
-                await self._lane.run(_patiently(pipeline.not_followed), approval_id, _says(error))
+                await self._lane.run(self._patiently(pipeline.not_followed), approval_id, _says(error))
                 return
             if next_.effect is Effect.ACT:
                 await self._repair(next_.remediation_id)
@@ -145,7 +150,7 @@ class Runner:
                 await self._run(lambda steps: undone(steps, pipeline, remediation_id), whose)
             except Exception as error:
                 failed = Acted(how="failed", says=_says(error))
-                await self._lane.run(_patiently(pipeline.undone), remediation_id, failed)
+                await self._lane.run(self._patiently(pipeline.undone), remediation_id, failed)
 
         self._heal, self._answered, self._undo = heal_workflow, answered_workflow, undo_workflow
         self._adopted = repair_workflow
@@ -210,7 +215,7 @@ class Runner:
                 handle = await DBOS.start_workflow_async(workflow, *args)
             return not isinstance(handle, WorkflowHandleAsyncPolling)
 
-        return asyncio.run_coroutine_threadsafe(begin(), self._loop.get_loop()).result()
+        return asyncio.run_coroutine_threadsafe(begin(), self._loop.get_loop()).result(_BEGUN_WITHIN)
 
     async def _run(self, body: Body[R], whose: Callable[[], Episode]) -> R:
         """A workflow's body to its end: recorded stretches on the lane, durable sleeps."""
@@ -232,14 +237,14 @@ class Runner:
         whose = partial(_traced, lambda: Episode(incident_id, episode))
         stretches = Stretches(lambda steps: heal(steps, self._pipeline, incident_id, episode), whose)
         try:
-            begun = await self._lane.run(_patiently(self._pipeline.begun), incident_id, episode)
+            begun = await self._lane.run(self._patiently(self._pipeline.begun), incident_id, episode)
             if begun is None:
-                begun = (await self._diagnosing.run(_patiently(stretches.on))).result
+                begun = (await self._diagnosing.run(self._patiently(stretches.on))).result
             next_: Next = begun
             return next_
         except Exception as error:
             log(__name__).error("incident.not_healed", incident_id=incident_id, exc_info=error)
-            await self._lane.run(_patiently(self._pipeline.undiagnosed), incident_id, _says(error))
+            await self._lane.run(self._patiently(self._pipeline.undiagnosed), incident_id, _says(error))
             return Next(effect=Effect.IGNORE)
         finally:
             self._healing.discard((incident_id, episode))
@@ -254,7 +259,7 @@ class Runner:
             await self._run(lambda steps: repair(steps, self._pipeline, remediation_id), whose)
         except Exception as error:
             log(__name__).error("repair.failed", remediation_id=remediation_id, exc_info=error)
-            await self._lane.run(_patiently(self._pipeline.broke), remediation_id, _says(error))
+            await self._lane.run(self._patiently(self._pipeline.broke), remediation_id, _says(error))
         finally:
             self._repairing.discard(remediation_id)
 
