@@ -46,7 +46,7 @@ def standing(plan: Plan, journal: Sequence[Entry]) -> list[int]:
     taken_back = {
         entry.step
         for entry in journal
-        if entry.kind is Kind.UNDO and orjson.loads(entry.body)["how"] == "done"
+        if entry.kind is Kind.UNDO and orjson.loads(entry.body).get("how") != "failed"
     }
     begun = [entry.step for entry in journal if entry.kind is Kind.INTENT]
     return [
